@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame table: one struct frame for each machine frame, 16 bytes.
+ *
+ * `ref` tells who owns the frame and how often it is referenced; `type` as
+ * what it is used and how often.  Both are changed by compare-and-exchange
+ * only.  All of paravirtual safety rests on the rules in pv/ (theory there);
+ * mm/ stores an owner and never looks into it.
+ *
+ *   ref:   63..48 flags | 47..16 count of references | 15..0 owner's domid
+ *   type:  63..60 type  | 59..48 flags | 47..32 nr (entries that hold references) |
+ *          31..0  count of uses as that type; for type none, the flush clock
+ *                 when the frame was last writable
+ *
+ * A frame with no reference is free (FRAME_FREE; `type` then holds the
+ * allocator's links) or ours (FRAME_HV: image, tables, heap; its owner is
+ * DOMID_XEN, or the domain that it is shared with).
+ */
+#pragma once
+
+#include "abi/xen.h"
+#include "lib/types.h"
+#include "x86/layout.h"
+
+struct frame {
+    uint64_t ref;
+    uint64_t type;
+};
+
+static_assert(sizeof(struct frame) == 16, "16 bytes a frame is the memory we promise");
+
+#define FRAME_OWNER_MASK  0xffffull
+#define FRAME_REF_ONE     (1ull << 16)
+#define FRAME_REF_MASK    (0xffffffffull << 16)
+#define FRAME_FREE        (1ull << 63) /* in the allocator's lists */
+#define FRAME_HV          (1ull << 62) /* the hypervisor's own; guests may map it only where shared */
+#define FRAME_DIRTY       (1ull << 61) /* free, and not yet scrubbed */
+#define FRAME_ALLOCATED   (1ull << 60) /* one reference is the one that keeps it allocated to its domain */
+#define FRAME_SHARED_RO   (1ull << 59) /* FRAME_HV: its owner may map it read-only */
+#define FRAME_SHARED_RW   (1ull << 58) /* FRAME_HV: its owner may map it writable */
+#define FRAME_BROKEN      (1ull << 57) /* never use it */
+
+enum frame_type {
+    FT_NONE,
+    FT_L1,
+    FT_L2,
+    FT_L3,
+    FT_L4,
+    FT_SEGDESC,                 /* GDT or LDT page */
+    FT_WRITABLE,
+};
+
+#define FRAME_TYPE_SHIFT  60
+#define FRAME_VALIDATED   (1ull << 59) /* entries checked; references held for all present ones */
+#define FRAME_PINNED      (1ull << 58) /* one use is the guest's pin */
+#define FRAME_RESIDUE     (1ull << 57) /* entries [0, nr) hold references, yet nobody uses it */
+#define FRAME_QUEUED      (1ull << 56) /* RESIDUE on the drain list: the count is the next frame's number */
+#define FRAME_NR_SHIFT    32
+#define FRAME_NR_MASK     (0xffffull << FRAME_NR_SHIFT)
+#define FRAME_COUNT_MASK  0xffffffffull
+
+/* The table is at LAYOUT_FRAME_TABLE; holes in RAM may have no backing: ask frame_valid() first. */
+#ifdef MANSIO_HOST
+extern struct frame *frame_table;
+#else
+#define frame_table ((struct frame *)LAYOUT_FRAME_TABLE)
+#endif
+
+extern uint64_t nr_frames_max; /* first frame number past the last RAM */
+
+/* Is @mfn RAM that the table describes? */
+bool frame_valid(mfn_t mfn);
+
+static inline struct frame *frame_of(mfn_t mfn)
+{
+    return &frame_table[mfn.n];
+}
+
+static inline mfn_t frame_mfn(const struct frame *f)
+{
+    return MFN((uint64_t)(f - frame_table));
+}
+
+static inline domid_t frame_owner(const struct frame *f)
+{
+    return (domid_t)(READ_ONCE(f->ref) & FRAME_OWNER_MASK);
+}
+
+static inline enum frame_type frame_type(const struct frame *f)
+{
+    return (enum frame_type)(READ_ONCE(f->type) >> FRAME_TYPE_SHIFT);
+}
+
+/*
+ * Take a reference to @f if @owner owns it and it is in use.
+ * False: another owner, free, broken, or the count is full.
+ */
+static inline bool must_check frame_get(struct frame *f, domid_t owner)
+{
+    uint64_t old = READ_ONCE(f->ref);
+
+    do {
+        if ((old & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_BROKEN)) != owner ||
+            (old & FRAME_REF_MASK) == 0 || (old & FRAME_REF_MASK) == FRAME_REF_MASK) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&f->ref, &old, old + FRAME_REF_ONE, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return true;
+}
+
+/* The last reference went: tell the owner's account and free the frame (mm/frame.c). */
+void frame_release(struct frame *f);
+
+/* Drop a reference. */
+static inline void frame_put(struct frame *f)
+{
+    uint64_t left = __atomic_sub_fetch(&f->ref, FRAME_REF_ONE, __ATOMIC_SEQ_CST);
+
+    if (unlikely((left & FRAME_REF_MASK) == 0)) {
+        frame_release(f);
+    }
+}
+
+/*
+ * What mm/ tells the layer above when a domain's last reference to a frame
+ * goes and it is about to be freed.  Supplied by main.c.
+ */
+struct frame_owner_ops {
+    void (*released)(domid_t owner, mfn_t mfn);
+};
+extern const struct frame_owner_ops frame_owner_ops;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page allocator: power-of-two blocks of frames (buddies), by zones of address
+ * width, so that memory for devices with narrow addresses is kept for last.
+ * Free memory is dirty until scrubbed; idle CPUs scrub it.
+ */
+#pragma once
+
+#include "mm/frame.h"
+
+#define PAGE_ORDER_MAX 18u      /* 1 GiB */
+
+#define ALLOC_ZERO     1u       /* contents zeroed (scrubbed memory is zeroed memory) */
+#define ALLOC_LOW_OK   2u       /* may use the reserve below 16 MiB */
+
+/*
+ * 2^@order frames, aligned to their size, all below 2^@address_bits bytes
+ * (0: anywhere).  Without ALLOC_ZERO the contents are what the last owner left:
+ * never so for a guest.  The frames come with ref and type words zero.
+ * MFN_INVALID: none left.  Takes LOCK_RANK_PAGES.
+ */
+mfn_t must_check pages_alloc(unsigned int order, unsigned int address_bits, unsigned int flags);
+
+/* Give back what pages_alloc() gave, or a part of it; the frames become dirty.  No references may be left. */
+void pages_free(mfn_t mfn, unsigned int order);
+
+/* Zero one batch of dirty free memory; false when there is none.  Idle CPUs call it. */
+bool pages_scrub_step(void);
+
+uint64_t pages_nr_free(void);   /* frames, dirty ones included */
+uint64_t pages_nr_dirty(void);
+uint64_t pages_nr_total(void);  /* all RAM of the machine, ours included */
+
+/* One zeroed page for our own use, marked FRAME_HV, by its direct-map address; NULL: none. */
+void *must_check page_alloc_hv(void);
+void page_free_hv(void *page);
+
+/* 2^@order contiguous ones. */
+void *must_check pages_alloc_hv(unsigned int order);
+void pages_free_hv(void *pages, unsigned int order);
