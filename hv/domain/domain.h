@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: what owns memory, event channels and vCPUs.
+ *
+ *            create                 destroy              last reference goes
+ *   (none) ----------> ALIVE(paused) -----> DYING -----> DEAD -----> (none)
+ *
+ * A domain is found by its number (domain_get, which takes a reference) or in
+ * order (domain_get_next).  Its parts (events, grants, PV memory, interrupts)
+ * belong to their folders; each gives a struct domain_part with which it is
+ * created and taken down, and main.c puts those in one order.
+ *
+ * Who may touch a member:
+ *   [c]  constant from domain_create() on
+ *   [l]  holder of domain->lock
+ *   [p]  holder of domain->pt_lock
+ *   [m]  holder of domain->page_lock
+ *   [a]  anyone, atomically
+ */
+#pragma once
+
+#include "domain/vcpu.h"
+#include "lib/list.h"
+#include "lib/rangeset.h"
+#include "mm/frame.h"
+#include "sys/lock.h"
+
+#define DOMAIN_MAX_VCPUS 512u
+
+struct evtchn_table;
+struct grant_table;
+struct irq_domain;
+struct reservation_map;
+
+enum domain_life {
+    DOMAIN_ALIVE,
+    DOMAIN_DYING,               /* resources are given back, step by step */
+    DOMAIN_DEAD,                /* nothing left but references */
+};
+
+struct domain {
+    domid_t id;                 /* [c] */
+    bool is_privileged;         /* [c] may use the toolstack's operations */
+    bool is_hardware;           /* [c] owns the devices */
+    bool is_idle;               /* [c] */
+    uint8_t life;               /* [l] enum domain_life */
+    uint32_t refs;              /* [a] */
+    struct list_node link;      /* domain list's lock: ascending by id */
+    struct spinlock lock;       /* LOCK_RANK_DOMAIN */
+
+    uint32_t max_vcpus;         /* [c] */
+    struct vcpu **vcpus;        /* [c] by number; entries [l], NULL: not created */
+    uint32_t pause_by_toolstack; /* [l] */
+    bool is_shut_down;          /* [l] all vCPUs parked after SCHEDOP_shutdown */
+    bool is_shutting_down;      /* [l] */
+    uint8_t shutdown_code;      /* [l] SHUTDOWN_... */
+    xen_domain_handle_t handle; /* [l] UUID */
+
+    struct shared_info *shared_info; /* [c] direct map; frame FRAME_SHARED_RW, owner this domain */
+    mfn_t shared_info_mfn;      /* [c] */
+    uint32_t vm_assist;         /* [a] bits of VMASST_TYPE_... */
+    uint64_t features;          /* [c] XENFEAT bits the builder chose */
+
+    struct spinlock page_lock;  /* LOCK_RANK_PAGES + rank of an account: see docs/locks.md */
+    uint64_t nr_pages;          /* [m] frames allocated to it */
+    uint64_t max_pages;         /* [m] */
+    uint64_t nr_hv_pages;       /* [m] ours, kept for it */
+    struct reservation_map *reservation; /* [m] which 2 MiB regions it owns frames in (pv/memory) */
+
+    struct spinlock pt_lock;    /* LOCK_RANK_PT */
+    uint32_t drain_head;        /* [p] first frame of the drain list; DRAIN_NONE */
+    struct cpumask dirty_cpus;  /* [a] CPUs whose TLBs may hold mappings of its address spaces */
+
+    struct rangeset *ioports;   /* [l] I/O ports it may use */
+    struct rangeset *iomem;     /* [l] frame numbers of device memory it may map */
+    struct rangeset *irqs;      /* [l] GSIs it may map */
+    uint32_t pci_cf8;           /* [l] its latch of port 0xcf8 */
+    uint8_t rtc_index;          /* [l] its latch of port 0x70 */
+
+    struct evtchn_table *evtchn; /* [c] event/ */
+    struct grant_table *grant;  /* [c] grant/ */
+    struct irq_domain *pirqs;   /* [c] event/pirq */
+    uint64_t cpu_time_ns;       /* [a] of vCPUs gone */
+    uint64_t wallclock_version; /* [l] */
+};
+
+#define DRAIN_NONE 0xffffffffu
+
+/* A part of a domain that another folder keeps. */
+struct domain_part {
+    const char *name;
+    /* Make the part of a new domain.  A negative error undoes the parts made before. */
+    int (*create)(struct domain *d);
+    /* Give back in bounded steps: 0 done, -ERESTART call again. */
+    int (*release)(struct domain *d);
+    /* Free what is left; the last reference is gone. */
+    void (*destroy)(struct domain *d);
+    /* A vCPU comes and goes; may be NULL. */
+    int (*vcpu_create)(struct vcpu *v);
+    void (*vcpu_destroy)(struct vcpu *v);
+};
+
+/* main.c's list of parts in order of creation, ended by NULL. */
+extern const struct domain_part *const domain_parts[];
+
+struct domain_config {
+    domid_t id;
+    bool is_privileged, is_hardware;
+    uint32_t max_vcpus;         /* 1 .. DOMAIN_MAX_VCPUS */
+    uint32_t max_evtchn_port;   /* highest port it may use */
+    uint32_t max_grant_frames, max_maptrack_frames;
+};
+
+/* A new domain, paused once, with no vCPUs and one reference.  -EINVAL, -EEXIST, -ENOMEM. */
+int must_check domain_create(const struct domain_config *config, struct domain **dp);
+
+/* Take a reference to the domain @id (DOMID_SELF: the caller's).  NULL: no such one. */
+struct domain *domain_get(domid_t id);
+/* The same for the first one with a number >= @id, dying ones included.  NULL: none. */
+struct domain *domain_get_next(domid_t id);
+void domain_put(struct domain *d);
+
+/* Create vCPU @id, offline.  Holds: nothing.  -EINVAL, -EEXIST, -ENOMEM. */
+int must_check vcpu_create(struct domain *d, uint32_t id);
+struct vcpu *domain_vcpu(const struct domain *d, uint32_t id); /* NULL: none; safe against any @id */
+
+/* Stop a vCPU / all of a domain from running until unpaused as often; the sync form waits until off its CPU. */
+void vcpu_pause_nosync(struct vcpu *v);
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+void domain_pause(struct domain *d);
+void domain_unpause(struct domain *d);
+
+/* Make it run: wake up if runnable. */
+void vcpu_wake(struct vcpu *v);
+
+/* SCHEDOP_shutdown: park all vCPUs, record @reason, tell dom0; for dom0 itself the machine follows. */
+void domain_shutdown(struct domain *d, uint8_t reason);
+
+/* The guest did what cannot go on: log the sentence, shut it down with SHUTDOWN_crash.  */
+void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
+
+#define for_each_vcpu(d, v, i)                                                                     \
+    for ((i) = 0; (i) < (d)->max_vcpus; (i)++)                                                     \
+        if (((v) = (d)->vcpus[i]) != NULL)
+
+/* What machine-wide answers a shutdown of dom0 asks for.  Supplied by main.c. */
+struct domain_host_ops {
+    noreturn void (*hardware_domain_gone)(uint8_t reason);
+    void (*raise_dom_exc)(void); /* VIRQ_DOM_EXC to its handler */
+};
+extern const struct domain_host_ops domain_host_ops;

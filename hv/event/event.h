@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels: the guests' interrupts.  The two-level ABI of
+ * <xen/event_channel.h>: a bit pending and a bit masked for each port in
+ * shared_info, a selector word and an upcall flag in vcpu_info.
+ *
+ * All functions take LOCK_RANK_EVTCHN of the domains they touch (two domains:
+ * lower address first), except evtchn_set_pending paths that say otherwise.
+ */
+#pragma once
+
+#include "domain/domain.h"
+#include <xen/event_channel.h>
+
+extern const struct domain_part evtchn_part;
+
+#define EVTCHN_PORT_AUTO 0u
+
+/* Bind operations: 0 and the port in *@port, or a negative error of <xen/errno.h> as the ABI documents. */
+int must_check evtchn_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port);
+int must_check evtchn_bind_interdomain(struct domain *d, domid_t remote, evtchn_port_t remote_port,
+                                       evtchn_port_t *port);
+int must_check evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port_t *port);
+int must_check evtchn_bind_ipi(struct domain *d, uint32_t vcpu, evtchn_port_t *port);
+int must_check evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t *port);
+int must_check evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu);
+int must_check evtchn_close(struct domain *d, evtchn_port_t port);
+int must_check evtchn_send(struct domain *d, evtchn_port_t port);
+int must_check evtchn_unmask(struct domain *d, evtchn_port_t port);
+int must_check evtchn_status(struct domain *d, struct evtchn_status *status);
+int must_check evtchn_reset(struct domain *d);
+
+/* Raise a per-vCPU VIRQ (timer, debug) on @v; nothing happens when unbound. */
+void evtchn_raise_virq(struct vcpu *v, uint32_t virq);
+/* Raise a global VIRQ of the domain that handles it. */
+void evtchn_raise_global_virq(uint32_t virq);
+
+/* Pending and not masked for delivery, the vCPU must run: kick or wake it. */
+void evtchn_kick(struct vcpu *v);
+
+/* Does @v have an event to be delivered when it runs? */
+static inline bool evtchn_upcall_due(const struct vcpu *v)
+{
+    return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
+}
+
+/* SCHEDOP_poll: sleep until one of @ports (@nr, checked) is pending or @timeout_ns (0: none) passes. */
+int must_check evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_t timeout_ns);
+
+/* SCHEDOP_block: open the mask and sleep unless an event waits. */
+void evtchn_block(struct vcpu *v);
+
+/* Is @v asleep by block or poll? */
+bool evtchn_is_blocked(const struct vcpu *v);
+
+/* VCPUOP timers: one-shot at @ns of system time, periodic every @period_ns; VIRQ_TIMER when due. */
+int must_check vtimer_set_singleshot(struct vcpu *v, uint64_t ns, bool must_be_future); /* -ETIME */
+void vtimer_stop_singleshot(struct vcpu *v);
+void vtimer_set_periodic(struct vcpu *v, uint64_t period_ns);
+
+/* Interrupts as the guest numbers them (event/pirq.c). */
+int must_check pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq);
+void pirq_deliver(uint16_t domid, unsigned int pirq);
+int must_check pirq_eoi(struct domain *d, unsigned int pirq);

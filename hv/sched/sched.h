@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: chooses for each CPU one of its runnable units.  It knows
+ * units, not domains; whoever embeds a unit (domain/) is told through
+ * sched_host_ops.  Policies are const tables, one file each.
+ *
+ *               wake               chosen
+ *   BLOCKED ----------> RUNNABLE <--------> RUNNING
+ *      ^                    preempted          |
+ *      +---------------------------------------+  sleep
+ *
+ * A unit is in exactly one CPU's run queue while RUNNABLE, under that queue's
+ * lock (LOCK_RANK_SCHED).  RUNNING units are nobody's but their CPU's.
+ */
+#pragma once
+
+#include "lib/list.h"
+#include "sys/cpu.h"
+#include "sys/lock.h"
+
+enum unit_state {
+    UNIT_BLOCKED,               /* not to be run: waits, paused or offline */
+    UNIT_RUNNABLE,              /* in a run queue */
+    UNIT_RUNNING,               /* on a CPU */
+};
+
+/*
+ * Members: [q] the lock of the queue of unit->cpu; [c] constant; [a] atomic
+ */
+struct sched_unit {
+    uint8_t state;              /* [q] enum unit_state */
+    bool is_idle;               /* [c] */
+    bool on_cpu;                /* [a] its registers are on a CPU: from being chosen until switched away */
+    bool wake_pending;          /* [q] woken while on its way off the CPU */
+    uint32_t cpu;               /* [q] whose queue it is in, or last ran on */
+    uint32_t group;             /* [c] number of its domain: shares of one group add up */
+    uint32_t weight;            /* [q] share of CPU, 1 .. 65535; 256 is usual */
+    struct cpumask affinity;    /* [q] where it may run */
+    struct list_node link;      /* [q] run queue */
+    uint64_t vtime;             /* [q] weighted time used, ns */
+    uint64_t ran_ns;            /* [q] time used in all, ns */
+    uint64_t since_ns;          /* [q] when it entered its state */
+    uint64_t slice_end_ns;      /* [q] when it must let others run */
+};
+
+struct sched_host_ops {
+    /* May @u run now?  Asked with the queue locked when it would sleep or be woken. */
+    bool (*is_runnable)(const struct sched_unit *u);
+    /* @u changes to RUNSTATE_... @runstate at @now; queue locked. */
+    void (*state_changed)(struct sched_unit *u, int runstate, uint64_t now);
+    /* Leave @prev, enter @next on this CPU; nothing locked; may be the same. */
+    void (*switch_to)(struct sched_unit *prev, struct sched_unit *next);
+};
+extern const struct sched_host_ops sched_host_ops; /* supplied by main.c */
+
+/* Once for each CPU, with its idle unit, before interrupts there. */
+void sched_init_cpu(unsigned int cpu, struct sched_unit *idle);
+
+/* Choose the policy by the name of the `sched=` option; false: unknown. */
+bool sched_select(const char *name);
+const char *sched_policy_name(void);
+uint32_t sched_policy_id(void); /* XEN_SCHEDULER_... */
+
+/* A new unit, BLOCKED, to be placed near @cpu. */
+void sched_unit_init(struct sched_unit *u, uint32_t group, unsigned int cpu);
+/* Take it away; it is BLOCKED and not on a CPU. */
+void sched_unit_destroy(struct sched_unit *u);
+
+/* It has a reason to run: put it in a queue if is_runnable() says so, and have its CPU look. */
+void sched_wake(struct sched_unit *u);
+
+/* It may no longer be runnable: take it out of its queue, or ask its CPU to leave it. */
+void sched_sleep_nosync(struct sched_unit *u);
+/* The same, and wait until it is off its CPU.  No lock may be held; not for the caller's own unit. */
+void sched_sleep_sync(struct sched_unit *u);
+
+/* The current unit gives way to others of its queue, or blocks if no longer runnable. */
+void sched_yield(void);
+
+/* SOFTIRQ_SCHEDULE: choose, and switch. */
+void sched_softirq(void);
+
+/* The idle loop: halt, scrub, serve; never returns. */
+noreturn void sched_idle_loop(void);
+
+/* Change weight or affinity; takes effect at once.  -EINVAL: no online CPU in the set. */
+int must_check sched_set_affinity(struct sched_unit *u, const struct cpumask *mask);
+void sched_set_weight(struct sched_unit *u, uint32_t weight);
+
+/* Time @u has run, ns, including the current stretch. */
+uint64_t sched_time_used(struct sched_unit *u);
