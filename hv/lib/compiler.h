@@ -48,7 +48,7 @@
 #define __initdata
 #define __initconst
 #else
-#define __init      __attribute__((section(".init.text"), cold))
+#define __init      __attribute__((section(".init.text"), __cold__))
 #define __initdata  __attribute__((section(".init.data")))
 #define __initconst __attribute__((section(".init.rodata")))
 #endif
