@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest's start: set the machine up, run the tests found in section .tests,
+ * tell the result and power off.
+ */
+#include <stdarg.h>
+
+#include "event.h"
+#include "hypercall.h"
+#include "mm.h"
+
+struct start_info *start_info;
+uint64_t first_tsc;
+
+extern const struct test tests_start[], tests_end[];
+
+static bool has_failed; /* the running test */
+
+void guest_main(struct start_info *info);
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+    va_list args;
+
+    if (__atomic_exchange_n(&has_failed, true, __ATOMIC_SEQ_CST)) {
+        return;
+    }
+    print("%s:%d: ", file, line);
+    va_start(args, fmt);
+    print_v(fmt, args);
+    va_end(args);
+    print("\n");
+}
+
+bool test_failed(void)
+{
+    return has_failed;
+}
+
+__attribute__((weak)) void guest_run(void)
+{
+    unsigned int nr_failed = 0, nr_tests = (unsigned int)(tests_end - tests_start);
+
+    for (unsigned int i = 0; i < nr_tests; i++) {
+        has_failed = false;
+        print("test %s: running\n", tests_start[i].name);
+        tests_start[i].run();
+        print("test %s: %s\n", tests_start[i].name, has_failed ? "FAILED" : "ok");
+        nr_failed += has_failed;
+    }
+    print("guest: %u passed, %u failed\n", nr_tests - nr_failed, nr_failed);
+}
+
+void guest_main(struct start_info *info)
+{
+    start_info = info;
+    mm_init();
+    trap_init();
+    event_init();
+    user_init();
+    guest_run();
+    guest_power_off();
+}
+
+/* The compiler calls these for assignments of structs. */
+void *memcpy(void *to, const void *from, size_t n);
+void *memset(void *to, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+void *memcpy(void *to, const void *from, size_t n)
+{
+    void *ret = to;
+
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n)::"memory");
+    return ret;
+}
+
+void *memset(void *to, int c, size_t n)
+{
+    void *ret = to;
+
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(c) : "memory");
+    return ret;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+    const uint8_t *x = a, *y = b;
+
+    for (; n; n--, x++, y++) {
+        if (*x != *y) {
+            return *x - *y;
+        }
+    }
+    return 0;
+}
