@@ -92,3 +92,5 @@ count:
 
 clean:
 	rm -rf build
+
+include tests/unit/unit.mk
