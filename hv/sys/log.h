@@ -28,9 +28,9 @@ void log_print(enum log_level level, const char *fmt, ...) printf_like(2, 3);
 #define log_debug(...) log_print(LOG_DEBUG, __VA_ARGS__)
 
 /*
- * A line about what a guest did wrong: `(mansio) dNvM: ...`.  Goes by the
- * guest log level and a rate limit per domain (@domid), so that no guest can
- * flood the log.
+ * A line about what a guest did wrong: `(mansio) dN: ...`.  Goes by the guest
+ * log level and a rate limit per domain (@domid), so that no guest can flood
+ * the log; what was left out is counted in a line that follows.
  */
 void log_guest(unsigned int domid, const char *fmt, ...) printf_like(2, 3);
 
@@ -41,14 +41,44 @@ void log_domain_output(unsigned int domid, const char *text, size_t len_bytes);
 void log_dom0_console(const char *text, size_t len_bytes);
 
 /*
+ * Which levels are shown: those below @always without limit, those below
+ * @limited at a limited rate.  0 is none, LOG_ERR + 1 errors alone, and so on.
+ * Our own errors are shown whatever @always says.
+ */
+void log_set_levels(unsigned int always, unsigned int limited);
+void log_set_guest_levels(unsigned int always, unsigned int limited);
+
+/*
  * Copy from the ring for XEN_SYSCTL_readconsole.  *@index: position to start
- * from when @incremental, set to the position after what was copied.
+ * from when @incremental, else that is where log_clear() came last; what has
+ * been overwritten is skipped.  Set to the position after what was copied.
  * Returns the number of bytes stored in @buf, at most @len_bytes.
  */
 size_t log_read(char *buf, size_t len_bytes, uint32_t *index, bool incremental);
 
-/* Forget what is in the ring. */
+/* Forget what is in the ring, for readers that are not incremental. */
 void log_clear(void);
+
+/* Has the ring grown since the last call?  Whoever raises VIRQ_CON_RING asks. */
+bool log_take_news(void);
+
+/* Use the lasting memory @buf of @size bytes, a power of two, as the ring; its text moves there. */
+void log_use_ring(char *buf, uint32_t size);
+
+/* From now on no lock is taken: the machine is about to stop and its holder may never come back. */
+void log_begin_panic(void);
+
+/* Where text goes beside the ring; each write is bounded in time by the device's speed alone. */
+struct log_sink {
+    const char *name;
+    void (*write)(const char *text, size_t len_bytes); /* under the log's lock; drops text while off */
+};
+
+/* The sinks, ended by NULL; drivers/console.c supplies them. */
+extern const struct log_sink *const log_sinks[];
+
+/* Write all that is in the ring to @sink, which has come up only now. */
+void log_replay(const struct log_sink *sink);
 
 /* The broken promise in words; prints registers and a backtrace and stops the machine. */
 noreturn void panic(const char *fmt, ...) printf_like(1, 2);
