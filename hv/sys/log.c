@@ -13,6 +13,7 @@
  */
 #include "sys/log.h"
 
+#include "lib/atomic.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "sys/lock.h"
@@ -66,16 +67,14 @@ static bool in_panic;
 
 static void lock_log(void) ACQUIRES(log_lock) NO_THREAD_SAFETY
 {
-    if (!in_panic) {
-        spin_lock(&log_lock);
+    while (!in_panic && atomic_xchg32(&log_lock.ticket, 1)) {
+        cpu_relax();
     }
 }
 
 static void unlock_log(void) RELEASES(log_lock) NO_THREAD_SAFETY
 {
-    if (!in_panic) {
-        spin_unlock(&log_lock);
-    }
+    atomic_store32(&log_lock.ticket, 0);
 }
 
 void log_begin_panic(void)
