@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Unit tests: tests/unit/<folder>/<name>_test.c, cmocka.  Near its top each says
 #     /* sources: hv/a/b.c tests/unit/a/fake_b.c */
-# which of our sources it is linked with; these are compiled for this machine
+# which of our sources it is linked with, and with /* libs: -lfoo */ what else;
+# the sources are compiled for this machine
 # unchanged, under the address and undefined-behaviour sanitizers.
 .PHONY: unit
 
@@ -13,12 +14,13 @@ UNIT_TESTS  := $(sort $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 UNIT_RUNS   := $(UNIT_TESTS:tests/unit/%.c=$(UNIT_DIR)/%.log)
 
 unit_sources = $(shell sed -n 's|^.*/\* sources: *\(.*\) \*/.*$$|\1|p' $(1))
+unit_libs    = $(shell sed -n 's|^.*/\* libs: *\(.*\) \*/.*$$|\1|p' $(1))
 
 # The result of each program is kept until something it is made from changes.
 define unit_rule
 $(UNIT_DIR)/$(1): tests/unit/$(1).c $(call unit_sources,tests/unit/$(1).c) tests/unit/unit.mk
 	@mkdir -p $$(@D)
-	$$(HOSTCC) $$(UNIT_CFLAGS) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c,$$^) -lcmocka
+	$$(HOSTCC) $$(UNIT_CFLAGS) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c,$$^) -lcmocka $(call unit_libs,tests/unit/$(1).c)
 -include $(UNIT_DIR)/$(1).d
 endef
 $(foreach t,$(UNIT_TESTS:tests/unit/%.c=%),$(eval $(call unit_rule,$(t))))
