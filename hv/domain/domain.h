@@ -2,13 +2,10 @@
 /*
  * Domains: what owns memory, event channels and vCPUs.
  *
- *            create                 destroy              last reference goes
- *   (none) ----------> ALIVE(paused) -----> DYING -----> DEAD -----> (none)
- *
  * A domain is found by its number (domain_get, which takes a reference) or in
  * order (domain_get_next).  Its parts (events, grants, PV memory, interrupts)
  * belong to their folders; each gives a struct domain_part with which it is
- * created and taken down, and main.c puts those in one order.
+ * made, and main.c puts those in one order.
  *
  * Who may touch a member:
  *   [c]  constant from domain_create() on
@@ -20,7 +17,6 @@
 #pragma once
 
 #include "domain/vcpu.h"
-#include "lib/list.h"
 #include "lib/rangeset.h"
 #include "mm/frame.h"
 #include "sys/lock.h"
@@ -35,7 +31,6 @@ struct reservation_map;
 enum domain_life {
     DOMAIN_ALIVE,
     DOMAIN_DYING,               /* resources are given back, step by step */
-    DOMAIN_DEAD,                /* nothing left but references */
 };
 
 struct domain {
@@ -45,14 +40,12 @@ struct domain {
     bool is_idle;               /* [c] */
     uint8_t life;               /* [l] enum domain_life */
     uint32_t refs;              /* [a] */
-    struct list_node link;      /* domain list's lock: ascending by id */
     struct spinlock lock;       /* LOCK_RANK_DOMAIN */
 
     uint32_t max_vcpus;         /* [c] */
     struct vcpu **vcpus;        /* [c] by number; entries [l], NULL: not created */
     uint32_t pause_by_toolstack; /* [l] */
-    bool is_shut_down;          /* [l] all vCPUs parked after SCHEDOP_shutdown */
-    bool is_shutting_down;      /* [l] */
+    bool is_shut_down;          /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
     uint8_t shutdown_code;      /* [l] SHUTDOWN_... */
     xen_domain_handle_t handle; /* [l] UUID */
 
@@ -61,7 +54,7 @@ struct domain {
     uint32_t vm_assist;         /* [a] bits of VMASST_TYPE_... */
     uint64_t features;          /* [c] XENFEAT bits the builder chose */
 
-    struct spinlock page_lock;  /* LOCK_RANK_PAGES + rank of an account: see docs/locks.md */
+    struct spinlock page_lock;  /* LOCK_RANK_ACCOUNT */
     uint64_t nr_pages;          /* [m] frames allocated to it */
     uint64_t max_pages;         /* [m] */
     uint64_t nr_hv_pages;       /* [m] ours, kept for it */
@@ -71,9 +64,9 @@ struct domain {
     uint32_t drain_head;        /* [p] first frame of the drain list; DRAIN_NONE */
     struct cpumask dirty_cpus;  /* [a] CPUs whose TLBs may hold mappings of its address spaces */
 
-    struct rangeset *ioports;   /* [l] I/O ports it may use */
-    struct rangeset *iomem;     /* [l] frame numbers of device memory it may map */
-    struct rangeset *irqs;      /* [l] GSIs it may map */
+    struct rangeset ioports;    /* [l] I/O ports it may use */
+    struct rangeset iomem;      /* [l] frame numbers of device memory it may map */
+    struct rangeset irqs;       /* [l] GSIs it may map */
     uint32_t pci_cf8;           /* [l] its latch of port 0xcf8 */
     uint8_t rtc_index;          /* [l] its latch of port 0x70 */
 
@@ -86,18 +79,15 @@ struct domain {
 
 #define DRAIN_NONE 0xffffffffu
 
+struct domain_config;
+
 /* A part of a domain that another folder keeps. */
 struct domain_part {
     const char *name;
-    /* Make the part of a new domain.  A negative error undoes the parts made before. */
-    int (*create)(struct domain *d);
-    /* Give back in bounded steps: 0 done, -ERESTART call again. */
-    int (*release)(struct domain *d);
-    /* Free what is left; the last reference is gone. */
-    void (*destroy)(struct domain *d);
-    /* A vCPU comes and goes; may be NULL. */
+    /* Make the part of a new domain; may be NULL. */
+    int (*create)(struct domain *d, const struct domain_config *config);
+    /* Make its part of a new vCPU; may be NULL. */
     int (*vcpu_create)(struct vcpu *v);
-    void (*vcpu_destroy)(struct vcpu *v);
 };
 
 /* main.c's list of parts in order of creation, ended by NULL. */
@@ -131,8 +121,24 @@ void vcpu_unpause(struct vcpu *v);
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
 
-/* Make it run: wake up if runnable. */
-void vcpu_wake(struct vcpu *v);
+/* A reason to sleep is gone: let the scheduler see. */
+static inline void vcpu_wake(struct vcpu *v)
+{
+    sched_wake(&v->unit);
+}
+
+/* For sched_host_ops: may it run; its run state changes. */
+bool vcpu_is_runnable(const struct sched_unit *u);
+void vcpu_state_changed(struct sched_unit *u, int runstate, uint64_t now);
+
+/*
+ * Bring what the guest may look at up to date on the way into @v: run-state
+ * area and clock.  Its kernel's address space is loaded.
+ */
+void vcpu_publish(struct vcpu *v);
+
+/* The idle vCPU of @cpu, made while that CPU is brought up.  -ENOMEM. */
+int must_check vcpu_create_idle(unsigned int cpu);
 
 /* SCHEDOP_shutdown: park all vCPUs, record @reason, tell dom0; for dom0 itself the machine follows. */
 void domain_shutdown(struct domain *d, uint8_t reason);
@@ -147,6 +153,6 @@ void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
 /* What machine-wide answers a shutdown of dom0 asks for.  Supplied by main.c. */
 struct domain_host_ops {
     noreturn void (*hardware_domain_gone)(uint8_t reason);
-    void (*raise_dom_exc)(void); /* VIRQ_DOM_EXC to its handler */
+    void (*raise_dom_exc)(void); /* VIRQ_DOM_EXC to its handler: a domain's state changed */
 };
 extern const struct domain_host_ops domain_host_ops;

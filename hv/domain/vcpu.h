@@ -32,6 +32,16 @@ struct domain;
 #define EXIT_TRAP     8u        /* [o] pv.inject has an exception to deliver */
 #define EXIT_SLOW     (EXIT_NMI | EXIT_MCE | EXIT_TRAP)
 
+/* Numbers of the ABI's processor state. */
+#define PV_GDT_FRAMES 14u       /* then follow the hypervisor's own descriptors */
+#define PV_LDT_FRAMES 16u
+
+enum vcpu_block {
+    VCPU_AWAKE,
+    VCPU_BLOCKED,               /* until an unmasked event */
+    VCPU_POLLING,               /* until one of its ports is pending, or its poll timer */
+};
+
 struct pv_callback {
     uint64_t address;           /* 0: none */
     bool mask_events;
@@ -49,11 +59,11 @@ struct pv_vcpu {
     uint64_t gs_base_user;
     uint16_t ds, es, fs, gs;    /* selectors; valid while not running */
     uint32_t gdt_entries;
-    mfn_t gdt_frames[14];       /* the first (gdt_entries + 511) / 512 hold a segdesc use each */
+    mfn_t gdt_frames[PV_GDT_FRAMES];       /* the first (gdt_entries + 511) / 512 hold a segdesc use each */
     uint64_t ldt_base;
     uint32_t ldt_entries;
     uint32_t ldt_mapped;        /* bit n: page n of the LDT window is mapped and holds a segdesc use */
-    mfn_t ldt_frames[16];
+    mfn_t ldt_frames[PV_LDT_FRAMES];
     uint64_t cr0, cr4;          /* as the guest sees them: CR0_TS; CR4 bits that are the guest's */
     uint64_t dr[8];             /* debug registers 0-3, 6, 7 */
     uint32_t iopl;              /* virtual: 0 .. 3 */
@@ -80,6 +90,7 @@ struct vcpu {
     struct domain *domain;      /* [c] */
     uint32_t id;                /* [c] */
     uint32_t pause_count;       /* [a] */
+    uint8_t blocked;            /* [a] enum vcpu_block: why it sleeps of its own will */
     struct sched_unit unit;     /* sched/ */
 
     struct pv_vcpu pv;

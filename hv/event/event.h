@@ -10,11 +10,10 @@
 #pragma once
 
 #include "domain/domain.h"
+#include "irq/irq.h"
 #include <xen/event_channel.h>
 
 extern const struct domain_part evtchn_part;
-
-#define EVTCHN_PORT_AUTO 0u
 
 /* Bind operations: 0 and the port in *@port, or a negative error of <xen/errno.h> as the ABI documents. */
 int must_check evtchn_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port);
@@ -47,6 +46,9 @@ static inline bool evtchn_upcall_due(const struct vcpu *v)
 /* SCHEDOP_poll: sleep until one of @ports (@nr, checked) is pending or @timeout_ns (0: none) passes. */
 int must_check evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_t timeout_ns);
 
+/* @v is about to run again: a poll of its is over. */
+void evtchn_poll_over(struct vcpu *v);
+
 /* SCHEDOP_block: open the mask and sleep unless an event waits. */
 void evtchn_block(struct vcpu *v);
 
@@ -56,9 +58,20 @@ bool evtchn_is_blocked(const struct vcpu *v);
 /* VCPUOP timers: one-shot at @ns of system time, periodic every @period_ns; VIRQ_TIMER when due. */
 int must_check vtimer_set_singleshot(struct vcpu *v, uint64_t ns, bool must_be_future); /* -ETIME */
 void vtimer_stop_singleshot(struct vcpu *v);
-void vtimer_set_periodic(struct vcpu *v, uint64_t period_ns);
+/* @period_ns 0: stop.  -EINVAL: shorter than a millisecond. */
+int must_check vtimer_set_periodic(struct vcpu *v, uint64_t period_ns);
 
-/* Interrupts as the guest numbers them (event/pirq.c). */
+/*
+ * Interrupts as the guest numbers them (event/pirq.c).  Numbers up to the last
+ * GSI are GSIs; those above are given to MSIs.  Each takes LOCK_RANK_IRQ_DOM.
+ */
+/* Map GSI @gsi as the pirq of the same number.  0 also when it is mapped already; -EPERM no right; as irq.h. */
 int must_check pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq);
-void pirq_deliver(uint16_t domid, unsigned int pirq);
+/* Map MSI entries; *@pirq < 0: choose, else this number.  -ENOSPC; -EEXIST; as irq.h. */
+int must_check pirq_map_msi(struct domain *d, const struct msi_request *rq, int *pirq);
+int must_check pirq_unmap(struct domain *d, int pirq); /* -EINVAL not mapped; -EBUSY bound */
 int must_check pirq_eoi(struct domain *d, unsigned int pirq);
+/* XENIRQSTAT_ flags of @pirq. */
+int must_check pirq_status(struct domain *d, unsigned int pirq, uint32_t *flags);
+/* For irq_guest_ops. */
+void pirq_deliver(uint16_t domid, unsigned int pirq);

@@ -30,26 +30,28 @@ enum unit_state {
 struct sched_unit {
     uint8_t state;              /* [q] enum unit_state */
     bool is_idle;               /* [c] */
-    bool on_cpu;                /* [a] its registers are on a CPU: from being chosen until switched away */
-    bool wake_pending;          /* [q] woken while on its way off the CPU */
+    bool on_cpu;                /* [a] its registers are on a CPU: from entering until left */
     uint32_t cpu;               /* [q] whose queue it is in, or last ran on */
-    uint32_t group;             /* [c] number of its domain: shares of one group add up */
     uint32_t weight;            /* [q] share of CPU, 1 .. 65535; 256 is usual */
     struct cpumask affinity;    /* [q] where it may run */
     struct list_node link;      /* [q] run queue */
     uint64_t vtime;             /* [q] weighted time used, ns */
     uint64_t ran_ns;            /* [q] time used in all, ns */
-    uint64_t since_ns;          /* [q] when it entered its state */
-    uint64_t slice_end_ns;      /* [q] when it must let others run */
+    uint64_t since_ns;          /* [q] when its running time was last charged */
 };
 
 struct sched_host_ops {
     /* May @u run now?  Asked with the queue locked when it would sleep or be woken. */
     bool (*is_runnable)(const struct sched_unit *u);
-    /* @u changes to RUNSTATE_... @runstate at @now; queue locked. */
+    /*
+     * @u changes to RUNSTATE_running, _runnable or _blocked (which the host may
+     * know to be _offline) at @now; queue locked.
+     */
     void (*state_changed)(struct sched_unit *u, int runstate, uint64_t now);
-    /* Leave @prev, enter @next on this CPU; nothing locked; may be the same. */
-    void (*switch_to)(struct sched_unit *prev, struct sched_unit *next);
+    /* Save what this CPU holds of @u; nothing locked. */
+    void (*leave)(struct sched_unit *u);
+    /* Load @u on this CPU; nothing locked. */
+    void (*enter)(struct sched_unit *u);
 };
 extern const struct sched_host_ops sched_host_ops; /* supplied by main.c */
 
@@ -62,10 +64,7 @@ const char *sched_policy_name(void);
 uint32_t sched_policy_id(void); /* XEN_SCHEDULER_... */
 
 /* A new unit, BLOCKED, to be placed near @cpu. */
-void sched_unit_init(struct sched_unit *u, uint32_t group, unsigned int cpu);
-/* Take it away; it is BLOCKED and not on a CPU. */
-void sched_unit_destroy(struct sched_unit *u);
-
+void sched_unit_init(struct sched_unit *u, unsigned int cpu);
 /* It has a reason to run: put it in a queue if is_runnable() says so, and have its CPU look. */
 void sched_wake(struct sched_unit *u);
 

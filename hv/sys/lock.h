@@ -26,6 +26,7 @@ enum lock_rank {
     LOCK_RANK_IOAPIC,
     LOCK_RANK_SCHED,            /* a run queue */
     LOCK_RANK_TIMER,            /* a CPU's timers */
+    LOCK_RANK_ACCOUNT,          /* what a domain owns */
     LOCK_RANK_HEAP,
     LOCK_RANK_PAGES,            /* the page allocator */
     LOCK_RANK_CONSOLE,          /* input ring */

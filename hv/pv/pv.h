@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Paravirtual processors: how a guest kernel in ring 3 gets its traps, events
+ * and system calls, and how its privileged instructions are done for it.
+ *
+ * A PV vCPU is in guest-kernel or guest-user mode; each mode has a page table
+ * and a GS base of its own.  Everything that goes to the guest kernel is a
+ * "bounce": a frame on its stack and a jump to the handler it registered.
+ */
+#pragma once
+
+#include "domain/domain.h"
+
+/* ----- called by x86/entry.S; interrupts off, on the CPU's stack, v is current ----- */
+
+/* An exception or interrupt came while the guest ran; v->regs has it. */
+void trap_from_guest(struct vcpu *v);
+/* SYSCALL in guest-user mode. */
+void pv_syscall_from_user(struct vcpu *v);
+/* SYSENTER, always from guest-user mode as far as the guest is concerned. */
+void pv_sysenter_from_user(struct vcpu *v);
+/* An event waits and is not masked: enter the event callback. */
+void pv_deliver_upcall(struct vcpu *v);
+/* v->exit_work has something of EXIT_SLOW. */
+void pv_exit_slow(struct vcpu *v);
+/* The IRET to the guest faulted: enter the failsafe callback. */
+void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error);
+
+/* ----- for sched_host_ops ----- */
+void pv_leave(struct sched_unit *u);
+void pv_enter(struct sched_unit *u);
+
+/* ----- for hcall/ ----- */
+
+/* Change between guest-kernel and guest-user mode.  False: no user page table; the domain is crashed. */
+bool pv_toggle_mode(struct vcpu *v);
+
+/* The iret hypercall; the value for the guest's rax. */
+long pv_iret(struct vcpu *v);
+
+/* Deliver exception @vector to @v, which is current, through its trap table. */
+void pv_inject(struct vcpu *v, unsigned int vector, uint32_t error);
+/* A page fault at @cr2. */
+void pv_inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error);
+
+/* HYPERVISOR_set_segment_base.  -EINVAL: not canonical, or ours; selectors never fail. */
+int must_check pv_set_segment_base(struct vcpu *v, unsigned int which, uint64_t value);
+
+/* HYPERVISOR_set_debugreg.  -EINVAL: no such register, a bad address or a bad control word. */
+int must_check pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value);
+
+/* HYPERVISOR_fpu_taskswitch: virtual CR0.TS. */
+void pv_set_ts(struct vcpu *v, bool is_set);
+
+/* Give @v, which does not run, the processor state @c.  -EINVAL; as mmu.h for its page tables and GDT. */
+int must_check pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
+
+/* Memory ranges of a domain's own use (traps, FPU) are made by domain/; this is for domain_parts. */
+extern const struct domain_part pv_part;
+
+/* A selector as the guest may load it: RPL 3, null stays null. */
+static inline uint64_t pv_fix_selector(uint64_t sel)
+{
+    return (sel & 0xfffc) == 0 ? 0 : (sel & 0xffff) | 3;
+}
+
+/* Is @va outside the hypervisor's range and canonical? */
+static inline bool pv_address_ok(uint64_t va)
+{
+    return va < 0x0000800000000000ul || va >= HYPERVISOR_VIRT_END;
+}
