@@ -4,19 +4,50 @@
  */
 #include "sys/start.h"
 
-#include "lib/types.h"
+#include "drivers/console.h"
+#include "lib/format.h"
+#include "sys/boot_info.h"
+#include "sys/log.h"
+#include "sys/options.h"
+#include "sys/panic.h"
 
-static void serial_puts(const char *text)
+static void describe_current(char *buf, size_t size)
 {
-    for (; *text; text++) {
-        __asm__ volatile("outb %0, %1" ::"a"(*text), "Nd"((uint16_t)0x3f8));
-    }
+    format_string(buf, size, "none");
 }
+
+static void stop_others(void)
+{
+}
+
+static uint32_t tsc_khz(void)
+{
+    return 1000000;
+}
+
+static void reboot(void)
+{
+}
+
+const struct panic_ops panic_ops = {
+    .describe_current = describe_current,
+    .stop_others = stop_others,
+    .tsc_khz = tsc_khz,
+    .reboot = reboot,
+};
+
+static void console_input_ready(void)
+{
+}
+
+const struct console_ops console_ops = { .input_ready = console_input_ready };
+
+const struct debug_key debug_keys[] = { { 0, NULL, NULL } };
 
 __init noreturn void hv_main(void)
 {
-    serial_puts("(mansio) Mansio starts\n");
-    for (;;) {
-        __asm__ volatile("cli; hlt");
-    }
+    log_info("Mansio starts by %s", boot_info.protocol ? boot_info.protocol : "an unknown loader");
+    options_parse(boot_info.cmdline);
+    console_init();
+    panic("there is nothing to run yet");
 }

@@ -380,6 +380,7 @@ boot_stack_end:
     .fill CPU_BYTES, 1, 0
 
     .section .bss.page_aligned, "aw", @nobits
+    .balign 4096
     .globl image_l3, image_l2, image_l1
 image_l3:
     .skip 0x1000

@@ -27,9 +27,6 @@ extern const struct debug_key debug_keys[];
 /* Bring up the devices that the options name.  Once, early; the low 4 GiB may be identity-mapped. */
 void console_init(void);
 
-/* From here on devices are reached by mappings of mm/phys.h. */
-void console_use_mappings(void);
-
 /* dom0 is about to run: it owns the screen from now on (unless vga=keep), and gets what is typed. */
 void console_give_to_dom0(void);
 

@@ -69,3 +69,11 @@
 #define TRY_ACQUIRES(...)
 #define NO_THREAD_SAFETY
 #endif
+
+/*
+ * All that is declared from here on lies in this image: it is reached by its
+ * distance, never through a table of addresses.
+ */
+#ifndef MANSIO_HOST
+#pragma GCC visibility push(hidden)
+#endif
