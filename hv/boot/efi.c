@@ -42,7 +42,8 @@ static const struct efi_guid acpi_guids[] __initconst = {
     { 0xeb9d2d30, 0x2d88, 0x11d3, { 0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d } },
 };
 
-static __init uint64_t find_table(const struct efi_system_table *system, const struct efi_guid *guid)
+static __init uint64_t find_table(const struct efi_system_table *system,
+                                  const struct efi_guid *guid)
 {
     for (uint64_t i = 0; i < min(system->nr_tables, (uint64_t)MAX_TABLES); i++) {
         struct efi_config_table t;

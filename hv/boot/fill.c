@@ -14,7 +14,8 @@ static __init bool overlaps_image(const struct boot_info *info, uint64_t start, 
     return start < info->image_end.a && end > info->image_start.a;
 }
 
-__init void boot_add_module(struct boot_info *info, uint64_t start, uint64_t end, uint64_t string_paddr)
+__init void boot_add_module(struct boot_info *info, uint64_t start, uint64_t end,
+                            uint64_t string_paddr)
 {
     struct boot_module *m = &info->modules[info->nr_modules];
 
@@ -46,8 +47,9 @@ __init void boot_set_framebuffer(struct boot_info *info, const struct boot_mb_fr
     if (fb->kind != BOOT_MB_FB_RGB || fb->addr == 0 || fb->width == 0 || fb->height == 0 ||
         (fb->bpp != 16 && fb->bpp != 24 && fb->bpp != 32) ||
         (uint64_t)fb->width * (fb->bpp / 8) > fb->pitch) {
-        log_warn("boot: the screen's mode (kind %u, %ux%u, %u bits a pixel) is not supported: not used",
-                 fb->kind, fb->width, fb->height, fb->bpp);
+        log_warn(
+            "boot: the screen's mode (kind %u, %ux%u, %u bits a pixel) is not supported: not used",
+            fb->kind, fb->width, fb->height, fb->bpp);
         info->video = BOOT_VIDEO_NONE;
         return;
     }

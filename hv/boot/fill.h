@@ -33,7 +33,11 @@ struct boot_mb_framebuffer {
     uint8_t bpp, kind;
 } packed;
 
-enum { BOOT_MB_FB_INDEXED = 0, BOOT_MB_FB_RGB = 1, BOOT_MB_FB_TEXT = 2 };
+enum {
+    BOOT_MB_FB_INDEXED = 0,
+    BOOT_MB_FB_RGB = 1,
+    BOOT_MB_FB_TEXT = 2
+};
 
 /* @rgb: positions and sizes of red, green, blue; six bytes. */
 void boot_set_framebuffer(struct boot_info *info, const struct boot_mb_framebuffer *fb,

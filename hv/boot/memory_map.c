@@ -39,11 +39,13 @@ __init void boot_add_memory(uint64_t start, uint64_t len_bytes, uint32_t type)
         return;
     }
     if (nr_raw == MAX_RAW) {
-        log_warn("boot: memory map: more than %u entries; the one at %#lx is ignored", MAX_RAW, start);
+        log_warn("boot: memory map: more than %u entries; the one at %#lx is ignored", MAX_RAW,
+                 start);
         return;
     }
-    raw[nr_raw++] =
-        (struct e820_entry){ .start = start, .len = min(len_bytes, PADDR_END - start), .type = type };
+    raw[nr_raw++] = (struct e820_entry){ .start = start,
+                                         .len = min(len_bytes, PADDR_END - start),
+                                         .type = type };
 }
 
 /* The strictest type at @at, 0 if no entry covers it; in *@next where the answer may change. */

@@ -84,7 +84,8 @@ static __init void read_modules(struct boot_info *info, const struct mb1_info *m
         struct mb1_module m;
 
         if (i == MAX_LOOKED_AT || !boot_read_phys(&m, mb->modules + i * sizeof(m), sizeof(m))) {
-            log_warn("boot: the loader's list of %u modules is cut short after %u", mb->nr_modules, i);
+            log_warn("boot: the loader's list of %u modules is cut short after %u", mb->nr_modules,
+                     i);
             return;
         }
         boot_add_module(info, m.start, m.end, m.string);

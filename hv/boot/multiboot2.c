@@ -78,7 +78,8 @@ static __init void read_memory_map(const struct mb2_memory_map *map)
     const char *at = (const char *)(map + 1);
 
     if (map->entry_size < sizeof(struct mb2_mmap_entry)) {
-        log_warn("boot: the loader's memory map has entries of %u bytes: not used", map->entry_size);
+        log_warn("boot: the loader's memory map has entries of %u bytes: not used",
+                 map->entry_size);
         return;
     }
     for (; left >= map->entry_size; left -= map->entry_size, at += map->entry_size) {
@@ -151,7 +152,8 @@ static __init void copy_tag_string(char *dst, size_t size, const struct mb2_tag 
     size_t len = strnlen((const char *)tag + skip, room);
 
     if (len > size - 1) {
-        log_warn("boot: %s is longer than %zu characters; the rest of it is ignored", what, size - 1);
+        log_warn("boot: %s is longer than %zu characters; the rest of it is ignored", what,
+                 size - 1);
         len = size - 1;
     }
     memcpy(dst, (const char *)tag + skip, len);
@@ -169,11 +171,13 @@ static __init void read_module(struct boot_info *info, const struct mb2_module *
     }
 }
 
-static __init void read_tag(struct boot_info *info, struct mb2_seen *seen, const struct mb2_tag *tag)
+static __init void read_tag(struct boot_info *info, struct mb2_seen *seen,
+                            const struct mb2_tag *tag)
 {
     switch (tag->kind) {
     case MB2_CMDLINE:
-        copy_tag_string(info->cmdline, sizeof(info->cmdline), tag, sizeof(*tag), "the command line");
+        copy_tag_string(info->cmdline, sizeof(info->cmdline), tag, sizeof(*tag),
+                        "the command line");
         break;
     case MB2_LOADER_NAME:
         copy_tag_string(info->loader, sizeof(info->loader), tag, sizeof(*tag), "the loader's name");
@@ -230,7 +234,8 @@ __init void boot_read_multiboot2(struct boot_info *info, uint64_t paddr)
         const struct mb2_tag *tag = tag_at(at, end);
 
         if (!tag) {
-            log_warn("boot: the loader's list of tags is broken at byte %lu of %u", at - paddr, *total);
+            log_warn("boot: the loader's list of tags is broken at byte %lu of %u", at - paddr,
+                     *total);
             break;
         }
         if (tag->kind == MB2_END) {

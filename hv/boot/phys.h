@@ -15,7 +15,8 @@
  */
 const void *boot_phys(uint64_t paddr, uint64_t len_bytes);
 
-/* Copy @len_bytes bytes from @paddr, aligned or not.  False, and nothing copied: they are not there. */
+/* Copy @len_bytes bytes from @paddr, aligned or not.  False, and nothing copied: they are not
+ * there. */
 must_check bool boot_read_phys(void *dst, uint64_t paddr, size_t len_bytes);
 
 /*

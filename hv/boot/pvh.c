@@ -34,7 +34,8 @@ static __init void read_modules(struct boot_info *info, const struct hvm_start_i
 
         if (i == MAX_LOOKED_AT || start->modlist_paddr == 0 ||
             !boot_read_phys(&m, start->modlist_paddr + i * sizeof(m), sizeof(m))) {
-            log_warn("boot: the loader's list of %u modules is cut short after %u", start->nr_modules, i);
+            log_warn("boot: the loader's list of %u modules is cut short after %u",
+                     start->nr_modules, i);
             return;
         }
         boot_add_module(info, m.paddr, m.paddr + m.size, m.cmdline_paddr);

@@ -47,12 +47,14 @@ __init noreturn void boot_start(uint32_t magic, uint64_t info_paddr, uint64_t im
         }
     }
     if (!boot_info.protocol) {
-        panic("boot: started by no protocol known here (magic %#x); use multiboot, multiboot2 or PVH",
-              magic);
+        panic(
+            "boot: started by no protocol known here (magic %#x); use multiboot, multiboot2 or PVH",
+            magic);
     }
     boot_finish_memory(&boot_info);
     if (!has_ram()) {
-        panic("boot: the loader (%s, \"%s\") gave no memory map", boot_info.protocol, boot_info.loader);
+        panic("boot: the loader (%s, \"%s\") gave no memory map", boot_info.protocol,
+              boot_info.loader);
     }
     hv_main();
 }

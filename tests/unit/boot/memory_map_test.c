@@ -36,16 +36,21 @@ static void expect(const struct map *m, size_t n)
 
 static void sorts(void **state)
 {
-    static const struct map given[] = { { 0x100000, 0x1000, 1 }, { 0xf0000, 0x10000, 2 }, { 0, 0x9f000, 1 } };
-    static const struct map wanted[] = { { 0, 0x9f000, 1 }, { 0xf0000, 0x10000, 2 }, { 0x100000, 0x1000, 1 } };
+    static const struct map given[] = { { 0x100000, 0x1000, 1 },
+                                        { 0xf0000, 0x10000, 2 },
+                                        { 0, 0x9f000, 1 } };
+    static const struct map wanted[] = { { 0, 0x9f000, 1 },
+                                         { 0xf0000, 0x10000, 2 },
+                                         { 0x100000, 0x1000, 1 } };
 
     CASE(given, wanted);
 }
 
 static void lets_the_strictest_type_win(void **state)
 {
-    static const struct map given[] = { { 0, 0x10000, 1 }, { 0x2000, 0x1000, 2 },
-                                        { 0x1000, 0x3000, 3 }, { 0xf000, 0x2000, 5 } };
+    static const struct map given[] = {
+        { 0, 0x10000, 1 }, { 0x2000, 0x1000, 2 }, { 0x1000, 0x3000, 3 }, { 0xf000, 0x2000, 5 }
+    };
     static const struct map wanted[] = { { 0, 0x1000, 1 },      { 0x1000, 0x1000, 3 },
                                          { 0x2000, 0x1000, 2 }, { 0x3000, 0x1000, 3 },
                                          { 0x4000, 0xb000, 1 }, { 0xf000, 0x2000, 5 } };
@@ -55,15 +60,21 @@ static void lets_the_strictest_type_win(void **state)
 
 static void takes_unknown_types_for_reserved(void **state)
 {
-    static const struct map given[] = { { 0, 0x10000, 1 }, { 0x2000, 0x1000, 77 }, { 0x2000, 0x1000, 4 } };
-    static const struct map wanted[] = { { 0, 0x2000, 1 }, { 0x2000, 0x1000, 77 }, { 0x3000, 0xd000, 1 } };
+    static const struct map given[] = { { 0, 0x10000, 1 },
+                                        { 0x2000, 0x1000, 77 },
+                                        { 0x2000, 0x1000, 4 } };
+    static const struct map wanted[] = { { 0, 0x2000, 1 },
+                                         { 0x2000, 0x1000, 77 },
+                                         { 0x3000, 0xd000, 1 } };
 
     CASE(given, wanted);
 }
 
 static void joins_neighbours_of_one_type(void **state)
 {
-    static const struct map given[] = { { 0x1000, 0x1000, 1 }, { 0, 0x1000, 1 }, { 0x1800, 0x1000, 1 } };
+    static const struct map given[] = { { 0x1000, 0x1000, 1 },
+                                        { 0, 0x1000, 1 },
+                                        { 0x1800, 0x1000, 1 } };
     static const struct map wanted[] = { { 0, 0x2800, 1 } };
 
     CASE(given, wanted);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Multiboot 1: what is taken in, and that broken structures do no harm. */
-/* sources: hv/boot/multiboot1.c hv/boot/fill.c hv/boot/phys.c hv/boot/memory_map.c hv/lib/string.c tests/unit/boot/fake.c */
+/* sources: hv/boot/multiboot1.c hv/boot/fill.c hv/boot/phys.c hv/boot/memory_map.c hv/lib/string.c
+ * tests/unit/boot/fake.c */
 #include "boot/fake.h"
 
 static struct boot_info info;
@@ -157,7 +158,8 @@ static void survives_random_bytes(void **state)
         usual_structure("qemu");
         for (unsigned int i = 0; i < 40; i++) {
             uint8_t byte = (uint8_t)rand();
-            uint64_t where = round % 2 ? MB + (unsigned int)rand() % 128 : MB + (unsigned int)rand() % 0x3100;
+            uint64_t where =
+                round % 2 ? MB + (unsigned int)rand() % 128 : MB + (unsigned int)rand() % 0x3100;
 
             fake_put(where, &byte, 1);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* PVH: what is taken in, and that broken structures do no harm. */
-/* sources: hv/boot/pvh.c hv/boot/fill.c hv/boot/phys.c hv/boot/memory_map.c hv/lib/string.c tests/unit/boot/fake.c */
+/* sources: hv/boot/pvh.c hv/boot/fill.c hv/boot/phys.c hv/boot/memory_map.c hv/lib/string.c
+ * tests/unit/boot/fake.c */
 #include "boot/fake.h"
 
 #include <xen/arch-x86/hvm/start_info.h>
