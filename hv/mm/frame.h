@@ -68,12 +68,27 @@ extern struct frame *frame_table;
 
 extern uint64_t nr_frames_max; /* first frame number past the last RAM */
 
-/* Is @mfn RAM that the table describes? */
-bool frame_valid(mfn_t mfn);
+/* Bit n: the table has entries for frames [n * FRAME_GRAIN, (n + 1) * FRAME_GRAIN). */
+#define FRAME_GRAIN 256ull
+extern uint64_t *frame_backing;
 
 static inline struct frame *frame_of(mfn_t mfn)
 {
     return &frame_table[mfn.n];
+}
+
+/* Does the table have an entry for @mfn? */
+static inline bool frame_backed(mfn_t mfn)
+{
+    uint64_t grain = mfn.n / FRAME_GRAIN;
+
+    return mfn.n < nr_frames_max && (frame_backing[grain / 64] >> (grain % 64) & 1);
+}
+
+/* Is @mfn RAM that the table describes?  Entries for holes are FRAME_BROKEN. */
+static inline bool frame_valid(mfn_t mfn)
+{
+    return frame_backed(mfn) && !(READ_ONCE(frame_of(mfn)->ref) & FRAME_BROKEN);
 }
 
 static inline mfn_t frame_mfn(const struct frame *f)
@@ -121,6 +136,24 @@ static inline void frame_put(struct frame *f)
         frame_release(f);
     }
 }
+
+/*
+ * Let domain @owner map our @page, writable or not: the frame gets the owner
+ * and one reference, which is ours.
+ */
+void frame_share(void *page, domid_t owner, bool is_writable);
+
+/*
+ * Take our reference back.  The page is freed with the last mapping that the
+ * domain has of it: do not touch it afterwards.
+ */
+void frame_unshare(void *page);
+
+/* Make the table from the RAM in boot_info; holes get no memory.  Once, at start. */
+void frame_table_init(void);
+
+/* Tell RAM from holes and free RAM from ours; after the last early allocation.  Once, at start. */
+void frame_table_mark_owners(void);
 
 /*
  * What mm/ tells the layer above when a domain's last reference to a frame

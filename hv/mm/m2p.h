@@ -15,3 +15,14 @@ void m2p_set(mfn_t mfn, uint64_t pfn);
 
 /* The owner's number for @mfn. */
 uint64_t m2p_get(mfn_t mfn);
+
+/* The table's memory, for those who map it elsewhere: pieces of M2P_PIECE_BYTES, each in one run of frames. */
+#define M2P_PIECE_BYTES (2ul << 20)
+uint64_t m2p_nr_pieces(void);
+/* The first frame of piece @i; MFN_INVALID: it describes no RAM, or there is none. */
+mfn_t m2p_piece(uint64_t i);
+
+/* Make the table, all entries M2P_INVALID; after the frame table.  Once, at start. */
+void m2p_init(void);
+/* Let privileged domains map the pieces, read-only, as frames of DOMID_XEN.  Once, at start, after m2p_init(). */
+void m2p_share(void);

@@ -31,6 +31,11 @@ uint64_t pages_nr_free(void);   /* frames, dirty ones included */
 uint64_t pages_nr_dirty(void);
 uint64_t pages_nr_total(void);  /* all RAM of the machine, ours included */
 
+/* Boot memory with zero frame words becomes free; cost goes by the number of blocks, not of frames. */
+void pages_add_boot_memory(mfn_t first, uint64_t nr);
+/* Once, at start: what pages_nr_total() tells. */
+void pages_set_total(uint64_t nr);
+
 /* One zeroed page for our own use, marked FRAME_HV, by its direct-map address; NULL: none. */
 void *must_check page_alloc_hv(void);
 void page_free_hv(void *page);

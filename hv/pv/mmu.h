@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables of paravirtual domains: what a guest asks for, checked and done.
+ * The theory is at the top of pv/types.c.
+ *
+ * All functions take LOCK_RANK_PT of the domain they work on, for a bounded
+ * time, and may open a window for interrupts (preempt_pending()): the caller
+ * holds no lock.  Answers that all of them may give:
+ *
+ *   -ERESTART  not done yet: call again with the same arguments, later; what
+ *              is done so far is kept
+ *   -EINVAL    the guest asks for what the rules forbid; a sentence is logged
+ */
+#pragma once
+
+#include "domain/domain.h"
+
+/* Whose frames the entries of a request may map. */
+struct mmu_rights {
+    struct domain *pt;          /* whose page tables are changed; its lock is taken */
+    domid_t owner;              /* owner of the frames that level-1 entries map, DOMID_XEN and DOMID_IO included */
+};
+
+/*
+ * Do @nr requests of mmu_update, at most MMU_BATCH_MAX; *@done counts those
+ * that are finished, also when it fails.
+ *   -EINVAL, -ERESTART as above
+ *   -ENOSYS  unknown command in the low bits of ptr
+ */
+#define MMU_BATCH_MAX 32u
+int must_check mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *requests,
+                                uint32_t nr, uint32_t *done);
+
+/*
+ * Set the level-1 entry that maps @va in @v's kernel address space.  The caller
+ * flushes.  -EINVAL also: no level-1 table there, or the address is ours.
+ */
+int must_check mmu_update_va(struct vcpu *v, uint64_t va, uint64_t val, domid_t owner);
+
+/*
+ * A compare-and-exchange of @bytes (1, 2, 4, 8) at @va that the guest tried on
+ * a read-only page, which must be a level-1 table of its own: if *@old is there
+ * write @val, else set *@old to what is there.  @va is a multiple of @bytes.
+ *   0        see *@swapped
+ *   -EFAULT  no page table at @va: the fault is the guest's own
+ */
+int must_check mmu_write_table(struct vcpu *v, uint64_t va, uint64_t *old, uint64_t val,
+                               unsigned int bytes, bool *swapped);
+
+/*
+ * Pin @mfn as a table of @level (1 .. 4); take the pin away.
+ * -EINVAL also: pinned already; not pinned.
+ */
+int must_check mmu_pin(struct domain *d, mfn_t mfn, unsigned int level);
+int must_check mmu_unpin(struct domain *d, mfn_t mfn);
+
+/*
+ * Make @mfn, a level-4 table or one that can become it, @v's kernel (user)
+ * page table; user 0: none.  @v is current, or does not run.  The current
+ * vCPU's is loaded at once if its mode uses it.
+ */
+int must_check mmu_set_kernel_table(struct vcpu *v, mfn_t mfn);
+int must_check mmu_set_user_table(struct vcpu *v, mfn_t mfn);
+/* Take both away from @v, which does not run. */
+void mmu_drop_tables(struct vcpu *v);
+
+/* Finish what earlier operations left: 0 or -ERESTART. */
+int must_check mmu_drain(struct domain *d);
+
+/*
+ * Take down all page tables of @d, none of whose vCPUs runs: baseptrs, pins,
+ * validated and half-validated tables, GDT and LDT uses.  0 or -ERESTART.
+ */
+int must_check mmu_destroy_step(struct domain *d);
+
+/* CPUs that may have @d's mappings in their TLBs, of the vCPUs in @vcpus (bit n of word n / 64), NULL: all. */
+void mmu_tlb_cpus(const struct domain *d, const uint64_t *vcpus, uint32_t nr_bits,
+                  struct cpumask *cpus);
+
+/* The level-1 entry that maps @va below the L4 at @cr3, as it is now; 0: nothing maps it. */
+uint64_t mmu_walk(uint64_t cr3, uint64_t va);
+
+/* The tables' side of a new domain. */
+void mmu_domain_init(struct domain *d);
