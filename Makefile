@@ -4,7 +4,7 @@
 # make check         layers, layout, headers, both compilers, forbidden words
 # make unit          the sources on this machine, under the sanitizers
 # make iso           build/mansio.iso, which boots from CD and USB, by BIOS and UEFI
-# make test          everything that CI runs
+# make test          everything that CI runs; installs the packages that are missing
 .PHONY: all count clean
 all:
 
@@ -87,6 +87,20 @@ $(O)/mansio.elf64: $(O)/obj/pass1.elf64 $(O)/obj/symbols.o
 $(O)/mansio: $(O)/mansio.elf64 hv/boot/image32.lds scripts/wrap-image
 	OBJCOPY=$(OBJCOPY) NM=$(NM) CC=$(CC) LD=$(LD) scripts/wrap-image $< hv/boot/image32.lds $(O)/obj $@
 
+# --- other targets ---
+.PHONY: packages format check test
+packages:
+	@scripts/install-packages
+
+format:
+	clang-format -i $$(find abi hv tests bench tools -name '*.[ch]' 2>/dev/null)
+
+check:
+	@scripts/check
+
+test:
+	@scripts/run-tests
+
 count:
 	@scripts/count-lines
 
@@ -94,3 +108,5 @@ clean:
 	rm -rf build
 
 include tests/unit/unit.mk
+# Last, as one of them asks for second expansion of what follows.
+-include $(wildcard tools/*/*.mk bench/*.mk tests/guest/*.mk)

@@ -5,21 +5,56 @@
  */
 #include "boot/start.h"
 
-#include "sys/boot_info.h"
-#include "sys/image.h"
-#include "sys/start.h"
+#include "boot/fill.h"
 #include "boot/layout.h"
+#include "sys/image.h"
+#include "sys/log.h"
+#include "sys/start.h"
 #include "x86/layout.h"
+
+#include <xen/arch-x86/hvm/start_info.h>
 
 static_assert(BOOT_LINK_VA == LAYOUT_IMAGE, "the image is linked where the address space has it");
 
 struct boot_info boot_info;
 
+static const struct {
+    uint32_t magic; /* what eax holds at the entry */
+    void (*read)(struct boot_info *info, uint64_t paddr);
+} protocols[] __initconst = {
+    { 0x2BADB002, boot_read_multiboot1 },
+    { 0x36d76289, boot_read_multiboot2 },
+    { XEN_HVM_START_MAGIC_VALUE, boot_read_pvh },
+};
+
+static __init bool has_ram(void)
+{
+    for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
+        if (boot_info.e820[i].type == E820_RAM) {
+            return true;
+        }
+    }
+    return false;
+}
+
 __init noreturn void boot_start(uint32_t magic, uint64_t info_paddr, uint64_t image_paddr)
 {
-    (void)magic;
-    (void)info_paddr;
     boot_info.image_start = PADDR(image_paddr);
     boot_info.image_end = PADDR(image_paddr + (uint64_t)(__image_end - __image_start));
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+        if (protocols[i].magic == magic) {
+            protocols[i].read(&boot_info, info_paddr);
+        }
+    }
+    if (!boot_info.protocol) {
+        panic(
+            "boot: started by no protocol known here (magic %#x); use multiboot, multiboot2 or PVH",
+            magic);
+    }
+    boot_finish_memory(&boot_info);
+    if (!has_ram()) {
+        panic("boot: the loader (%s, \"%s\") gave no memory map", boot_info.protocol,
+              boot_info.loader);
+    }
     hv_main();
 }

@@ -23,7 +23,7 @@ static always_inline uint64_t result_flags(uint64_t val, uint64_t top)
 static uint64_t add(uint64_t a, uint64_t b, uint64_t carry, unsigned int bytes, uint64_t *rflags)
 {
     uint64_t top = 1ul << (8 * bytes - 1);
-    uint64_t val = (a + b + carry) & operand_mask(bytes);
+    uint64_t val = (a + b + carry) & emul_mask[bytes];
     uint64_t flags = result_flags(val, top);
 
     flags |= ((a & b) | ((a | b) & ~val)) & top ? RFLAGS_CF : 0;
@@ -37,7 +37,7 @@ static uint64_t subtract(uint64_t a, uint64_t b, uint64_t borrow, unsigned int b
                          uint64_t *rflags)
 {
     uint64_t top = 1ul << (8 * bytes - 1);
-    uint64_t val = (a - b - borrow) & operand_mask(bytes);
+    uint64_t val = (a - b - borrow) & emul_mask[bytes];
     uint64_t flags = result_flags(val, top);
 
     flags |= ((~a & b) | ((~a | b) & val)) & top ? RFLAGS_CF : 0;
@@ -95,7 +95,7 @@ uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned int byte
     case EMUL_OP_DEC:
         return keep_carry(subtract(dst, 1, 0, bytes, rflags), carry, rflags);
     case EMUL_OP_NOT:
-        return ~dst & operand_mask(bytes);
+        return ~dst & emul_mask[bytes];
     default:
         return change_bit(op, dst, src, rflags);
     }

@@ -24,6 +24,8 @@ const uint8_t emul_gpr[16] = {
     REG_OFFSET(r12), REG_OFFSET(r13), REG_OFFSET(r14), REG_OFFSET(r15),
 };
 
+const uint64_t emul_mask[9] = { [1] = UINT8_MAX, [2] = UINT16_MAX, [4] = UINT32_MAX, [8] = ~0ul };
+
 /* An entry: an operation, prefix or group in the low bits, and what belongs to it. */
 enum {
     KIND   = 0x003f,
@@ -37,14 +39,14 @@ enum {
     MOFFS  = 0x2000, /* an address by address size follows */
 };
 
-enum { PX_REX, PX_SIZE, PX_ADDR, PX_LOCK, PX_REP, PX_SEG }; /* PX_SEG + enum emul_seg */
+enum { K_REX, K_SIZE, K_ADDR, K_LOCK, K_REP, K_SEG }; /* prefixes; K_SEG + enum emul_seg */
 enum { GROUP_1, GROUP_3, GROUP_4, GROUP_8, GROUP_11, GROUP_7 }; /* the manual's numbers */
 
 #define OP(name)    EMUL_OP_##name
 #define ALU(name)   (EMUL_OP_##name | MODRM | LOCK)
 #define STORE       (EMUL_OP_MOV | MODRM)
 #define IN_GROUP(n) (GROUP_##n | GROUP | MODRM)
-#define SEG(name)   ((PX_SEG + EMUL_SEG_##name) | PREFIX)
+#define SEG(name)   ((K_SEG + EMUL_SEG_##name) | PREFIX)
 
 static_assert((int)EMUL_NR_OPS <= (int)KIND, "every operation fits an entry");
 
@@ -58,9 +60,9 @@ static const uint16_t one_byte[256] = {
     [0x30] = ALU(XOR) | BYTE, [0x31] = ALU(XOR),
     [0x26] = SEG(ES), [0x2e] = SEG(CS), [0x36] = SEG(SS), [0x3e] = SEG(DS),
     [0x64] = SEG(FS), [0x65] = SEG(GS),
-    [0x40 ... 0x4f] = PX_REX | PREFIX,
-    [0x66] = PX_SIZE | PREFIX,
-    [0x67] = PX_ADDR | PREFIX,
+    [0x40 ... 0x4f] = K_REX | PREFIX,
+    [0x66] = K_SIZE | PREFIX,
+    [0x67] = K_ADDR | PREFIX,
     [0x80] = IN_GROUP(1) | IMM8 | BYTE, [0x81] = IN_GROUP(1) | IMMZ, [0x83] = IN_GROUP(1) | IMM8,
     [0x86] = ALU(XCHG) | BYTE, [0x87] = ALU(XCHG),
     [0x88] = STORE | BYTE,     [0x89] = STORE,
@@ -74,9 +76,9 @@ static const uint16_t one_byte[256] = {
     [0xe6] = OP(OUT) | IMM8 | BYTE, [0xe7] = OP(OUT) | IMM8,
     [0xec] = OP(IN) | BYTE,  [0xed] = OP(IN),
     [0xee] = OP(OUT) | BYTE, [0xef] = OP(OUT),
-    [0xf0] = PX_LOCK | PREFIX,
-    [0xf2] = PX_REP | PREFIX,
-    [0xf3] = PX_REP | PREFIX,
+    [0xf0] = K_LOCK | PREFIX,
+    [0xf2] = K_REP | PREFIX,
+    [0xf3] = K_REP | PREFIX,
     [0xf4] = OP(HLT),
     [0xf6] = IN_GROUP(3) | BYTE, [0xf7] = IN_GROUP(3),
     [0xfa] = OP(CLI), [0xfb] = OP(STI),
@@ -107,269 +109,292 @@ static const uint16_t groups[][8] = {
     [GROUP_11] = { [0] = STORE },
 };
 
-/* Where the decoder is, and the prefixes it met. */
+/* The prefixes that were met, one word; the last four bits of REX are its lowest. */
+enum {
+    PX_B      = 0x0001,
+    PX_X      = 0x0002,
+    PX_R      = 0x0004,
+    PX_W      = 0x0008,
+    PX_REX    = 0x00f0, /* there is one */
+    PX_SIZE   = 0x0100,
+    PX_ADDR   = 0x0200,
+    PX_LOCK   = 0x0400,
+    PX_REP    = 0x0800,
+    PX_SEG    = 0x1000, /* a segment was chosen: */
+    PX_SEG_AT = 16,     /* enum emul_seg from this bit on */
+};
+
+/*
+ * Where the decoder is.  Inline functions take it by address: it stays in
+ * processor registers, and costs nothing.
+ */
 struct cursor {
-    const struct emul_fetch *f;
+    const uint8_t *byte;
     unsigned int at;
-    enum emul_mode mode;
-    uint8_t rex;
-    bool is_size16;
-    bool is_addr_other; /* not the mode's own address size */
-    bool has_seg;       /* a prefix chose insn->seg */
+    unsigned int px;
 };
 
 /* The next @bytes as a signed number. */
-static int64_t take(struct cursor *cur, unsigned int bytes)
+static always_inline int64_t take(struct cursor *cur, unsigned int bytes)
 {
     uint64_t val;
 
-    __builtin_memcpy(&val, cur->f->byte + cur->at, sizeof(val));
+    __builtin_memcpy(&val, cur->byte + cur->at, sizeof(val));
     cur->at += bytes;
     return (int64_t)(val << (64 - 8 * bytes)) >> (64 - 8 * bytes);
 }
 
-/* A prefix other than REX; one that stands after REX makes REX void. */
-static void take_prefix(struct emul_insn *insn, struct cursor *cur, unsigned int kind)
+/* A prefix other than REX added to @px; a REX before it becomes void. */
+static noinline unsigned int add_prefix(unsigned int px, unsigned int kind, enum emul_mode mode)
 {
-    cur->rex = 0;
-    switch (kind) {
-    case PX_SIZE:
-        cur->is_size16 = true;
-        break;
-    case PX_ADDR:
-        cur->is_addr_other = true;
-        break;
-    case PX_LOCK:
-        insn->is_locked = true;
-        break;
-    case PX_REP:
-        insn->is_rep = true;
-        break;
-    default: /* 64-bit mode overlooks the flat segments' */
-        if (cur->mode == EMUL_MODE_32 || kind >= PX_SEG + EMUL_SEG_FS) {
-            insn->seg = (uint8_t)(kind - PX_SEG);
-            cur->has_seg = true;
-        }
+    static const uint16_t bits[] = {
+        [K_SIZE] = PX_SIZE, [K_ADDR] = PX_ADDR, [K_LOCK] = PX_LOCK, [K_REP] = PX_REP
+    };
+
+    px &= ~(unsigned int)(PX_REX | PX_W | PX_R | PX_X | PX_B);
+    if (kind < K_SEG) {
+        return px | bits[kind];
     }
+    if (mode == EMUL_MODE_64 && kind < K_SEG + EMUL_SEG_FS) {
+        return px; /* the flat segments' are overlooked */
+    }
+    return (px & 0xffff) | PX_SEG | (kind - K_SEG) << PX_SEG_AT;
 }
 
 /* Run over prefixes and opcode; returns the opcode's entry or 0. */
-static always_inline unsigned int take_opcode(struct emul_insn *insn, struct cursor *cur)
+static always_inline unsigned int take_opcode(struct cursor *cur, enum emul_mode mode)
 {
     for (;;) {
-        uint8_t byte = cur->f->byte[cur->at++];
+        uint8_t byte = cur->byte[cur->at++];
         unsigned int entry = one_byte[byte];
 
-        if (likely(!(entry & PREFIX))) {
-            return byte == 0x0f ? two_byte[cur->f->byte[cur->at++]] : entry;
+        if (!(entry & PREFIX)) {
+            return unlikely(byte == 0x0f) ? two_byte[cur->byte[cur->at++]] : entry;
         }
         if (unlikely(cur->at == EMUL_INSN_MAX)) {
             return 0; /* nothing but prefixes */
         }
-        if (likely(entry == (PX_REX | PREFIX))) {
-            if (unlikely(cur->mode == EMUL_MODE_32)) {
-                return 0; /* inc and dec of a register */
-            }
-            cur->rex = byte;
+        if (unlikely(entry != (K_REX | PREFIX))) {
+            cur->px = add_prefix(cur->px, entry & KIND, mode);
+        } else if (likely(mode == EMUL_MODE_64)) {
+            cur->px = (cur->px & ~0xfu) | PX_REX | byte;
         } else {
-            take_prefix(insn, cur, entry & KIND);
+            return 0; /* inc and dec of a register */
         }
     }
 }
 
 /* The memory operand of @modrm, SIB and displacement included (SDM vol. 2, 2.1.5, 2.2.1). */
-static void take_memory(struct emul_insn *insn, struct cursor *cur, uint8_t modrm)
+static always_inline void take_memory(struct emul_insn *insn, struct cursor *cur,
+                                      unsigned int modrm, enum emul_mode mode)
 {
-    unsigned int mod = modrm >> 6;
-    unsigned int rm = modrm & 7;
-    unsigned int base = rm;
+    unsigned int base = modrm & 7;
 
-    if (rm == 4) {
-        uint8_t sib = cur->f->byte[cur->at++];
-        unsigned int index = ((sib >> 3) & 7) | ((cur->rex & 2) << 2);
+    if (unlikely(base == 4)) {
+        unsigned int sib = cur->byte[cur->at++];
+        unsigned int index = ((sib >> 3) & 7) | (cur->px & PX_X) << 2;
 
         base = sib & 7;
         if (index != 4) {
             insn->index = emul_gpr[index];
-            insn->scale = sib >> 6;
+            insn->scale = (uint8_t)(sib >> 6);
         }
     }
-    if (mod == 1) {
+    if (modrm >= 0x80) {
+        insn->disp = take(cur, 4);
+    } else if (modrm >= 0x40) {
         insn->disp = take(cur, 1);
-    } else if (mod == 2) {
+    } else if (unlikely(base == 5)) { /* no base but a displacement */
         insn->disp = take(cur, 4);
-    } else if (base == 5) {
-        insn->disp = take(cur, 4);
-        if (rm == 5 && cur->mode == EMUL_MODE_64) {
-            insn->base = REG_OFFSET(rip);
+        if ((modrm & 7) == 5 && mode == EMUL_MODE_64) {
+            insn->base = REG_OFFSET(rip); /* emul_decode() adds the length */
         }
         return;
     }
-    insn->base = emul_gpr[base | ((cur->rex & 1) << 3)];
-    if ((base == 4 || base == 5) && !(cur->rex & 1) && !cur->has_seg) {
+    insn->base = emul_gpr[base | (cur->px & PX_B) << 3];
+    if ((base & 6) == 4 && !(cur->px & (PX_B | PX_SEG))) {
         insn->seg = EMUL_SEG_SS;
     }
 }
 
 /* The register operand: without REX, bytes 4 to 7 are AH to BH. */
-static uint8_t register_operand(const struct cursor *cur, uint8_t modrm, unsigned int bytes)
+static always_inline uint8_t register_operand(unsigned int px, unsigned int modrm,
+                                              unsigned int bytes)
 {
-    unsigned int reg = ((modrm >> 3) & 7) | ((cur->rex & 4) << 1);
+    unsigned int reg = ((modrm >> 3) & 7) | (px & PX_R) << 1;
 
-    if (bytes == 1 && !cur->rex && reg >= 4) {
+    if (unlikely(bytes == 1 && reg >= 4 && !(px & PX_REX))) {
         return emul_gpr[reg - 4] + 1;
     }
     return emul_gpr[reg];
 }
 
-/* How it ended: the instruction may be too long, or not wholly fetched. */
-static int decode_end(struct emul_insn *insn, const struct cursor *cur, int rc)
+static always_inline unsigned int operand_bytes(unsigned int px, unsigned int entry)
 {
-    if (unlikely(cur->at > cur->f->nr && cur->f->nr < EMUL_INSN_MAX)) {
-        return EMUL_FETCH;
+    if (unlikely(entry & BYTE)) {
+        return 1;
     }
-    if (unlikely(cur->at > EMUL_INSN_MAX)) {
-        insn->vector = VECTOR_GP;
-        return EMUL_FAULT;
-    }
-    insn->length = (uint8_t)cur->at;
-    return rc;
+    return likely(px & PX_W) ? 8 : px & PX_SIZE ? 2 : 4;
 }
 
-static int decode_undefined(struct emul_insn *insn, const struct cursor *cur)
+static always_inline uint8_t insn_flags(unsigned int px, enum emul_mode mode)
 {
-    insn->vector = VECTOR_UD;
-    return decode_end(insn, cur, EMUL_FAULT);
+    unsigned int flags = mode == EMUL_MODE_32 ? EMUL_ADDR32 : 0;
+
+    if (unlikely(px & (PX_LOCK | PX_REP | PX_ADDR))) {
+        flags |= px & PX_LOCK ? EMUL_LOCKED : 0;
+        flags |= px & PX_REP ? EMUL_REP : 0;
+        flags |= px & PX_ADDR ? EMUL_ADDR32 : 0;
+    }
+    return (uint8_t)flags;
 }
 
-static always_inline void decode_start(struct emul_insn *insn, struct cursor *cur,
-                                       const struct emul_fetch *f, enum emul_mode mode)
+/* 16-bit addresses are not ours. */
+static always_inline bool has_addr16(unsigned int px, enum emul_mode mode)
+{
+    return mode == EMUL_MODE_32 && px & PX_ADDR;
+}
+
+static always_inline void decode_start(struct emul_insn *insn)
 {
     *insn = (struct emul_insn){
-        .seg = EMUL_SEG_DS,
         .reg = REG_OFFSET(rax),
         .base = EMUL_REG_NONE,
         .index = EMUL_REG_NONE,
+        .seg = EMUL_SEG_DS,
     };
-    *cur = (struct cursor){ .f = f, .mode = mode };
 }
 
-static always_inline unsigned int operand_bytes(const struct cursor *cur, unsigned int entry)
+/* How it ended: the instruction may be not wholly fetched, or too long. */
+static always_inline int decode_end(struct emul_insn *insn, const struct emul_fetch *f,
+                                    unsigned int length, int rc)
 {
-    if (entry & BYTE) {
-        return 1;
+    insn->length = (uint8_t)length;
+    if (likely(length <= f->nr && length <= EMUL_INSN_MAX)) {
+        return rc;
     }
-    return cur->rex & 8 ? 8 : cur->is_size16 ? 2 : 4;
+    insn->vector = VECTOR_GP;
+    return f->nr < EMUL_INSN_MAX ? EMUL_FETCH : EMUL_FAULT;
+}
+
+static noinline int decode_undefined(struct emul_insn *insn, const struct emul_fetch *f,
+                                     unsigned int length)
+{
+    insn->vector = VECTOR_UD;
+    return decode_end(insn, f, length, EMUL_FAULT);
 }
 
 static void take_immediate(struct emul_insn *insn, struct cursor *cur, unsigned int entry)
 {
     if (entry & MOFFS) {
-        insn->disp = take(cur, insn->is_addr32 ? 4 : 8);
+        insn->disp = take(cur, insn->flags & EMUL_ADDR32 ? 4 : 8);
+        return;
+    }
+    insn->reg = EMUL_REG_NONE;
+    if (entry & IMM8) {
+        insn->imm = (uint64_t)take(cur, 1);
     } else {
-        insn->imm = (uint64_t)take(cur, entry & IMM8 ? 1 : cur->is_size16 && !(cur->rex & 8) ? 2 : 4);
-        insn->has_imm = true;
+        insn->imm = (uint64_t)take(cur, insn->bytes == 2 ? 2 : 4);
     }
 }
 
 int emul_decode(struct emul_insn *insn, const struct emul_fetch *f, enum emul_mode mode)
 {
-    struct cursor cur;
-    unsigned int entry;
-    uint8_t modrm = 0;
+    struct cursor cur = { .byte = f->byte };
+    unsigned int entry = take_opcode(&cur, mode);
+    unsigned int modrm = 0;
 
-    decode_start(insn, &cur, f, mode);
-    entry = take_opcode(insn, &cur);
-    if (entry & MODRM) {
+    decode_start(insn);
+    if (likely(entry & MODRM)) {
         modrm = f->byte[cur.at++];
-        if (entry & GROUP) {
+        if (unlikely(entry & GROUP)) {
             entry = (entry & (IMM8 | IMMZ | BYTE)) | groups[entry & KIND][(modrm >> 3) & 7];
         }
     }
     insn->op = entry & KIND;
-    if (unlikely(insn->op == EMUL_OP_NONE || insn->op >= EMUL_OP_INS)) {
-        return decode_end(insn, &cur, EMUL_UNHANDLEABLE);
+    if (unlikely(insn->op == EMUL_OP_NONE || insn->op >= EMUL_OP_INS ||
+                 has_addr16(cur.px, mode))) {
+        return decode_end(insn, f, cur.at, EMUL_UNHANDLEABLE);
     }
-    insn->bytes = (uint8_t)operand_bytes(&cur, entry);
-    insn->is_addr32 = mode == EMUL_MODE_32 || cur.is_addr_other;
-    if (entry & MODRM) {
+    insn->bytes = (uint8_t)operand_bytes(cur.px, entry);
+    insn->flags = insn_flags(cur.px, mode);
+    if (unlikely(cur.px & PX_SEG)) {
+        insn->seg = (uint8_t)(cur.px >> PX_SEG_AT);
+    }
+    if (likely(entry & MODRM)) {
         if (unlikely(modrm >= 0xc0)) {
-            return insn->is_locked ? decode_undefined(insn, &cur)
-                                   : decode_end(insn, &cur, EMUL_UNHANDLEABLE);
+            return cur.px & PX_LOCK ? decode_undefined(insn, f, cur.at)
+                                    : decode_end(insn, f, cur.at, EMUL_UNHANDLEABLE);
         }
-        insn->reg = register_operand(&cur, modrm, insn->bytes);
-        take_memory(insn, &cur, modrm);
+        insn->reg = register_operand(cur.px, modrm, insn->bytes);
+        take_memory(insn, &cur, modrm, mode);
     }
-    if (entry & (IMM8 | IMMZ | MOFFS)) {
+    if (unlikely(entry & (IMM8 | IMMZ | MOFFS))) {
         take_immediate(insn, &cur, entry);
     }
-    if (unlikely(insn->is_locked && !(entry & LOCK))) {
-        return decode_undefined(insn, &cur);
+    if (unlikely(cur.px & PX_LOCK && !(entry & LOCK))) {
+        return decode_undefined(insn, f, cur.at);
     }
-    if (unlikely(mode == EMUL_MODE_32 && cur.is_addr_other)) {
-        return decode_end(insn, &cur, EMUL_UNHANDLEABLE); /* 16-bit addresses */
+    if (unlikely(insn->base == REG_OFFSET(rip))) {
+        insn->disp += cur.at;
     }
-    return decode_end(insn, &cur, EMUL_OK);
+    return decode_end(insn, f, cur.at, EMUL_OK);
 }
 
-/* ud2; .ascii "xen"; cpuid: 0f 0b 78 65 6e 0f a2 from the lowest byte up. */
-#define FORCED_CPUID        0x00a20f6e65780b0ful
-#define FORCED_CPUID_LENGTH 7u
-
 /* Of group 7 only two encodings, whole bytes, are ours. */
-static unsigned int group7(uint8_t modrm)
+static unsigned int group7(unsigned int modrm)
 {
     return modrm == 0xd1 ? EMUL_OP_XSETBV : modrm == 0xf9 ? EMUL_OP_RDTSCP : EMUL_OP_NONE;
 }
 
-/* mov to and from CRn and DRn: all of the mode's width, ModRM.mod is ignored. */
-static bool take_control_move(struct emul_insn *insn, struct cursor *cur, uint8_t modrm)
+/*
+ * mov to and from CRn and DRn: all of the mode's width, ModRM.mod is ignored.
+ * Returns whether there is such a register.
+ */
+static bool take_control_move(struct emul_insn *insn, unsigned int px, unsigned int modrm,
+                              enum emul_mode mode)
 {
     bool is_cr = insn->op == EMUL_OP_READ_CR || insn->op == EMUL_OP_WRITE_CR;
 
-    insn->number = ((modrm >> 3) & 7) | ((cur->rex & 4) << 1);
-    insn->reg = emul_gpr[(modrm & 7) | ((cur->rex & 1) << 3)];
-    insn->bytes = cur->mode == EMUL_MODE_64 ? 8 : 4;
+    insn->number = (uint8_t)(((modrm >> 3) & 7) | (px & PX_R) << 1);
+    insn->reg = emul_gpr[(modrm & 7) | (px & PX_B) << 3];
+    insn->bytes = mode == EMUL_MODE_64 ? 8 : 4;
     return ((is_cr ? 0x11d : 0xff) >> insn->number) & 1;
 }
 
 int emul_decode_priv(struct emul_insn *insn, const struct emul_fetch *f, enum emul_mode mode)
 {
-    struct cursor cur;
-    unsigned int entry;
-    uint8_t modrm = 0;
-    uint64_t head;
+    struct cursor cur = { .byte = f->byte };
+    unsigned int entry, modrm = 0;
 
-    decode_start(insn, &cur, f, mode);
-    __builtin_memcpy(&head, f->byte, sizeof(head));
-    if (head << 8 == FORCED_CPUID << 8) {
+    decode_start(insn);
+    if (emul_is_forced_cpuid(f)) {
         insn->op = EMUL_OP_CPUID;
-        cur.at = FORCED_CPUID_LENGTH;
-        return decode_end(insn, &cur, EMUL_OK);
+        return decode_end(insn, f, FORCED_CPUID_LENGTH, EMUL_OK);
     }
-    entry = take_opcode(insn, &cur);
-    if (entry & MODRM) {
+    entry = take_opcode(&cur, mode);
+    if (unlikely(entry & MODRM)) {
         modrm = f->byte[cur.at++];
         if (entry & GROUP) {
             entry = entry == IN_GROUP(7) ? group7(modrm) : EMUL_OP_NONE;
         }
     }
     insn->op = entry & KIND;
-    if (unlikely(insn->op < EMUL_OP_INS)) {
-        return decode_end(insn, &cur, EMUL_UNHANDLEABLE);
+    if (unlikely(insn->op < EMUL_OP_INS || has_addr16(cur.px, mode))) {
+        return decode_end(insn, f, cur.at, EMUL_UNHANDLEABLE);
     }
-    insn->bytes = entry & BYTE ? 1 : cur.is_size16 ? 2 : 4;
-    insn->is_addr32 = mode == EMUL_MODE_32 || cur.is_addr_other;
+    insn->bytes = entry & BYTE ? 1 : cur.px & PX_SIZE ? 2 : 4;
+    insn->flags = insn_flags(cur.px, mode);
+    if (unlikely(cur.px & PX_SEG)) {
+        insn->seg = (uint8_t)(cur.px >> PX_SEG_AT);
+    }
     if (entry & IMM8) {
         insn->imm = f->byte[cur.at++];
-        insn->has_imm = true;
+        insn->reg = EMUL_REG_NONE;
     }
-    if (unlikely(mode == EMUL_MODE_32 && cur.is_addr_other)) {
-        return decode_end(insn, &cur, EMUL_UNHANDLEABLE); /* 16-bit addresses */
+    if (unlikely(cur.px & PX_LOCK ||
+                 (entry & MODRM && !take_control_move(insn, cur.px, modrm, mode)))) {
+        return decode_undefined(insn, f, cur.at);
     }
-    if (unlikely(insn->is_locked) ||
-        (entry & MODRM && !take_control_move(insn, &cur, modrm))) {
-        return decode_undefined(insn, &cur);
-    }
-    return decode_end(insn, &cur, EMUL_OK);
+    return decode_end(insn, f, cur.at, EMUL_OK);
 }

@@ -179,24 +179,26 @@ enum emul_op {
 
 #define EMUL_REG_NONE 0xff
 
+/* Bits of emul_insn.flags. */
+#define EMUL_LOCKED 0x01u /* has a lock prefix */
+#define EMUL_REP    0x02u /* has a rep prefix, of either kind */
+#define EMUL_ADDR32 0x04u /* effective addresses are cut to 32 bits */
+
 /* A decoded instruction.  Registers are byte offsets into struct cpu_user_regs. */
 struct emul_insn {
     uint8_t op;     /* enum emul_op */
     uint8_t bytes;  /* operand size */
     uint8_t length; /* of the instruction */
-    uint8_t vector; /* what to raise after EMUL_FAULT, with error code 0 if it has one */
-    bool is_locked;
-    bool is_rep;
-    bool has_imm;   /* the source is imm, not reg */
-    bool is_addr32; /* effective addresses are cut to 32 bits */
-    uint8_t seg;    /* enum emul_seg of the memory operand */
-    uint8_t reg;    /* source register; AH to BH are one above their register */
-    uint8_t base;   /* EMUL_REG_NONE or register; rip: disp is from the end of the instruction */
-    uint8_t index;
+    uint8_t flags;
+    uint8_t reg;    /* source; AH to BH are one above their register; EMUL_REG_NONE: it is imm */
+    uint8_t base;   /* of the memory operand, EMUL_REG_NONE if it has none; */
+    uint8_t index;  /* rip: disp counts from the instruction's begin        */
     uint8_t scale;  /* index is shifted left by this */
+    uint8_t seg;    /* enum emul_seg of the memory operand */
     uint8_t number; /* of the control or debug register */
+    uint8_t vector; /* after EMUL_FAULT: what to raise, error code 0 if it has one */
     int64_t disp;
-    uint64_t imm;   /* sign-extended; a port's number for in and out */
+    uint64_t imm;   /* sign-extended; for in and out the port */
 };
 
 /*

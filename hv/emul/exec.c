@@ -27,53 +27,27 @@ int emul_page_fault(struct emul_ctxt *c, uint64_t addr, uint32_t error)
     return EMUL_FAULT;
 }
 
-static int segment_fault(struct emul_ctxt *c, enum emul_seg seg)
-{
-    return emul_fault(c, seg == EMUL_SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
-}
-
-/* 64-bit mode: only FS and GS have a base, nothing has a limit. */
-static int linear64(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset, unsigned int bytes,
-                    uint64_t *addr)
-{
-    uint64_t last;
-
-    if (unlikely(seg >= EMUL_SEG_FS)) {
-        struct emul_segment s;
-        int rc = c->ops->segment ? c->ops->segment(c, seg, &s) : EMUL_UNHANDLEABLE;
-
-        if (rc) {
-            return rc;
-        }
-        offset += s.base;
-    }
-    /* Canonical is what has bits 47 to 63 alike; an access does not wrap either. */
-    last = offset + bytes - 1;
-    if (unlikely(((offset + (1ul << 47)) | (last + (1ul << 47))) >> 48 || last < offset)) {
-        return segment_fault(c, seg);
-    }
-    *addr = offset;
-    return EMUL_OK;
-}
-
-int emul_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset, unsigned int bytes,
-                bool is_write, uint64_t *addr)
+int emul_segment_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset,
+                        unsigned int bytes, bool is_write, uint64_t *addr)
 {
     struct emul_segment s = { .last = UINT32_MAX, .is_writable = true };
-    int rc;
 
-    if (likely(c->mode == EMUL_MODE_64)) {
-        return linear64(c, seg, offset, bytes, addr);
-    }
     if (c->ops->segment) {
-        rc = c->ops->segment(c, seg, &s);
+        int rc = c->ops->segment(c, seg, &s);
+
         if (rc) {
             return rc;
         }
+    } else if (c->mode == EMUL_MODE_64) {
+        return EMUL_UNHANDLEABLE;
+    }
+    if (c->mode == EMUL_MODE_64) { /* nothing but a base */
+        *addr = s.base + offset;
+        return emul_canonical(c, seg, *addr, bytes);
     }
     offset = (uint32_t)offset;
     if (offset < s.first || offset + bytes - 1 > s.last || (is_write && !s.is_writable)) {
-        return segment_fault(c, seg);
+        return emul_fault(c, seg == EMUL_SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
     }
     *addr = (uint32_t)(s.base + offset);
     return EMUL_OK;
@@ -84,34 +58,32 @@ static always_inline uint64_t effective_address(const struct emul_ctxt *c,
 {
     uint64_t ea = (uint64_t)insn->disp;
 
-    if (insn->base != EMUL_REG_NONE) {
+    if (likely(insn->base != EMUL_REG_NONE)) {
         ea += reg_read(c->regs, insn->base);
-        if (insn->base == REG_OFFSET(rip)) {
-            ea += insn->length;
-        }
     }
     if (insn->index != EMUL_REG_NONE) {
         ea += reg_read(c->regs, insn->index) << insn->scale;
     }
-    return insn->is_addr32 ? (uint32_t)ea : ea;
+    return unlikely(insn->flags & EMUL_ADDR32) ? (uint32_t)ea : ea;
 }
 
-int emul_operand(struct emul_ctxt *c, const struct emul_insn *insn, uint64_t *addr)
+/* The linear address of the memory operand. */
+static always_inline int operand(struct emul_ctxt *c, const struct emul_insn *insn, uint64_t *addr)
 {
     return emul_linear(c, insn->seg, effective_address(c, insn), insn->bytes, true, addr);
 }
 
 static always_inline uint64_t source(const struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    uint64_t val = insn->has_imm ? insn->imm : reg_read(c->regs, insn->reg);
+    uint64_t val = insn->reg == EMUL_REG_NONE ? insn->imm : reg_read(c->regs, insn->reg);
 
-    return val & operand_mask(insn->bytes);
+    return val & emul_mask[insn->bytes];
 }
 
 static int exec_mov(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t addr;
-    int rc = emul_operand(c, insn, &addr);
+    int rc = operand(c, insn, &addr);
 
     if (rc || !c->ops->write) {
         return rc ? rc : EMUL_UNHANDLEABLE;
@@ -123,7 +95,7 @@ static int exec_xchg(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t val = source(c, insn);
     uint64_t addr;
-    int rc = emul_operand(c, insn, &addr);
+    int rc = operand(c, insn, &addr);
 
     if (rc || !c->ops->xchg) {
         return rc ? rc : EMUL_UNHANDLEABLE;
@@ -135,9 +107,8 @@ static int exec_xchg(struct emul_ctxt *c, const struct emul_insn *insn)
     return rc;
 }
 
-/* Replace *@old at @addr by the result of @op with @src; sets the flags. */
-static int modify(struct emul_ctxt *c, enum emul_op op, uint64_t addr, unsigned int bytes,
-                  uint64_t src, uint64_t *old)
+int emul_modify(struct emul_ctxt *c, enum emul_op op, uint64_t addr, unsigned int bytes,
+                uint64_t src, uint64_t *old)
 {
     uint64_t rflags = c->regs->rflags;
     uint64_t val, seen;
@@ -163,9 +134,9 @@ static int modify(struct emul_ctxt *c, enum emul_op op, uint64_t addr, unsigned 
 static int exec_alu(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t addr, old;
-    int rc = emul_operand(c, insn, &addr);
+    int rc = operand(c, insn, &addr);
 
-    return rc ? rc : modify(c, insn->op, addr, insn->bytes, source(c, insn), &old);
+    return rc ? rc : emul_modify(c, insn->op, addr, insn->bytes, source(c, insn), &old);
 }
 
 /*
@@ -180,23 +151,23 @@ static int exec_bit(struct emul_ctxt *c, const struct emul_insn *insn)
     uint64_t addr, old;
     int rc;
 
-    if (!insn->has_imm) {
+    if (insn->reg != EMUL_REG_NONE) {
         int64_t bit = (int64_t)(src << (64 - bits)) >> (64 - bits);
 
         ea += (uint64_t)((bit & -(int64_t)bits) / 8);
-        ea = insn->is_addr32 ? (uint32_t)ea : ea;
+        ea = insn->flags & EMUL_ADDR32 ? (uint32_t)ea : ea;
     }
     rc = emul_linear(c, insn->seg, ea, insn->bytes, true, &addr);
-    return rc ? rc : modify(c, insn->op, addr, insn->bytes, src & (bits - 1), &old);
+    return rc ? rc : emul_modify(c, insn->op, addr, insn->bytes, src & (bits - 1), &old);
 }
 
 static int exec_xadd(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t addr, old;
-    int rc = emul_operand(c, insn, &addr);
+    int rc = operand(c, insn, &addr);
 
     if (!rc) {
-        rc = modify(c, EMUL_OP_ADD, addr, insn->bytes, source(c, insn), &old);
+        rc = emul_modify(c, EMUL_OP_ADD, addr, insn->bytes, source(c, insn), &old);
     }
     if (!rc) {
         reg_write(c->regs, insn->reg, insn->bytes, old);
@@ -206,10 +177,10 @@ static int exec_xadd(struct emul_ctxt *c, const struct emul_insn *insn)
 
 static int exec_cmpxchg(struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    uint64_t expected = c->regs->rax & operand_mask(insn->bytes);
+    uint64_t expected = c->regs->rax & emul_mask[insn->bytes];
     uint64_t seen = expected;
     uint64_t addr;
-    int rc = emul_operand(c, insn, &addr);
+    int rc = operand(c, insn, &addr);
 
     if (rc || !c->ops->cmpxchg) {
         return rc ? rc : EMUL_UNHANDLEABLE;
@@ -260,8 +231,6 @@ static const struct {
 
 int emul_exec(struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    struct cpu_user_regs *regs = c->regs;
-    uint64_t rflags = regs->rflags;
     int rc;
 
     if (unlikely(executors[insn->op].is_privileged && !c->is_kernel)) {
@@ -269,33 +238,45 @@ int emul_exec(struct emul_ctxt *c, const struct emul_insn *insn)
     }
     rc = executors[insn->op].exec(c, insn);
     if (likely(rc == EMUL_OK)) {
-        uint64_t next = regs->rip + insn->length;
-
-        regs->rip = likely(c->mode == EMUL_MODE_64) ? next : (uint32_t)next;
-    } else if (rc != EXEC_AGAIN) {
-        return rc;
+        return emul_finish(c, insn->length);
     }
-    regs->rflags &= ~RFLAGS_RF;
-    return unlikely(rflags & RFLAGS_TF) ? EMUL_OK_TRAP : EMUL_OK;
+    return rc == EXEC_AGAIN ? emul_finish(c, 0) : rc;
 }
 
-static int finish_decode(struct emul_ctxt *c, const struct emul_insn *insn, int rc)
+static int decoded(struct emul_ctxt *c, const struct emul_insn *insn, int rc)
 {
+    if (likely(rc == EMUL_OK)) {
+        return emul_exec(c, insn);
+    }
     return rc == EMUL_FAULT ? emul_fault(c, insn->vector, 0) : rc;
 }
 
-int emul_run(struct emul_ctxt *c, const struct emul_fetch *f)
+static noinline int run(struct emul_ctxt *c, const struct emul_fetch *f)
 {
     struct emul_insn insn;
     int rc = emul_decode(&insn, f, c->mode);
 
-    return likely(rc == EMUL_OK) ? emul_exec(c, &insn) : finish_decode(c, &insn, rc);
+    return decoded(c, &insn, rc);
 }
 
-int emul_run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
+static noinline int run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
 {
     struct emul_insn insn;
     int rc = emul_decode_priv(&insn, f, c->mode);
 
-    return likely(rc == EMUL_OK) ? emul_exec(c, &insn) : finish_decode(c, &insn, rc);
+    return decoded(c, &insn, rc);
+}
+
+int emul_run(struct emul_ctxt *c, const struct emul_fetch *f)
+{
+    int rc = emul_hot(c, f);
+
+    return likely(rc != EMUL_NOT_HOT) ? rc : run(c, f);
+}
+
+int emul_run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
+{
+    int rc = emul_hot_priv(c, f);
+
+    return rc != EMUL_NOT_HOT ? rc : run_priv(c, f);
 }

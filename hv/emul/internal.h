@@ -26,10 +26,8 @@
 /* Byte offsets of the general registers, in the order of their numbers. */
 extern const uint8_t emul_gpr[16];
 
-static inline uint64_t operand_mask(unsigned int bytes)
-{
-    return ~0ul >> (64 - 8 * bytes);
-}
+/* By operand size. */
+extern const uint64_t emul_mask[9];
 
 /* The eight bytes at offset @reg: the caller masks them to the operand's size. */
 static inline uint64_t reg_read(const struct cpu_user_regs *regs, uint8_t reg)
@@ -47,7 +45,7 @@ static inline void reg_write(struct cpu_user_regs *regs, uint8_t reg, unsigned i
     uint8_t *at = (uint8_t *)regs + reg;
 
     if (likely(bytes >= 4)) {
-        val &= operand_mask(bytes);
+        val &= emul_mask[bytes];
         __builtin_memcpy(at, &val, 8);
     } else if (bytes == 2) {
         __builtin_memcpy(at, &val, 2);
@@ -56,12 +54,38 @@ static inline void reg_write(struct cpu_user_regs *regs, uint8_t reg, unsigned i
     }
 }
 
-/* The linear address of @offset in @seg, checked for an access of @bytes. */
-int emul_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset, unsigned int bytes,
-                bool is_write, uint64_t *addr) must_check;
+/* What emul_linear() does in 32-bit mode, and for FS and GS. */
+int emul_segment_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset,
+                        unsigned int bytes, bool is_write, uint64_t *addr) must_check;
 
-/* The linear address of the memory operand. */
-int emul_operand(struct emul_ctxt *c, const struct emul_insn *insn, uint64_t *addr) must_check;
+/* Canonical addresses plus 2^47 are below 2^48, and both ends lie in the same half. */
+static always_inline bool emul_is_canonical(uint64_t addr, unsigned int bytes)
+{
+    uint64_t last = addr + bytes - 1;
+
+    return !(((addr + (1ul << 47)) >> 48) | ((addr ^ last) >> 47));
+}
+
+/* #GP or #SS if an access to @addr is not canonical or wraps around. */
+static always_inline int emul_canonical(struct emul_ctxt *c, enum emul_seg seg, uint64_t addr,
+                                        unsigned int bytes)
+{
+    if (unlikely(!emul_is_canonical(addr, bytes))) {
+        return emul_fault(c, seg == EMUL_SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
+    }
+    return EMUL_OK;
+}
+
+/* The linear address of @offset in @seg, checked for an access of @bytes. */
+static always_inline int emul_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset,
+                                     unsigned int bytes, bool is_write, uint64_t *addr)
+{
+    if (unlikely(c->mode != EMUL_MODE_64 || seg >= EMUL_SEG_FS)) {
+        return emul_segment_linear(c, seg, offset, bytes, is_write, addr);
+    }
+    *addr = offset;
+    return emul_canonical(c, seg, offset, bytes);
+}
 
 /*
  * The result of @op (add ... btc; btx take the bit's number in @src) on @dst
@@ -69,6 +93,40 @@ int emul_operand(struct emul_ctxt *c, const struct emul_insn *insn, uint64_t *ad
  */
 uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned int bytes,
                   uint64_t *rflags);
+
+/*
+ * Replace what is at @addr by the result of @op with @src, and set the flags;
+ * *@old is what was there.
+ */
+int emul_modify(struct emul_ctxt *c, enum emul_op op, uint64_t addr, unsigned int bytes,
+                uint64_t src, uint64_t *old) must_check;
+
+/* The instruction is done: go on behind it. */
+static always_inline int emul_finish(struct emul_ctxt *c, unsigned int length)
+{
+    struct cpu_user_regs *regs = c->regs;
+    uint64_t next = regs->rip + length;
+
+    regs->rip = likely(c->mode == EMUL_MODE_64) ? next : (uint32_t)next;
+    regs->rflags &= ~RFLAGS_RF;
+    return unlikely(regs->rflags & RFLAGS_TF) ? EMUL_OK_TRAP : EMUL_OK;
+}
+
+#define FORCED_CPUID_LENGTH 7u
+
+/* ud2; .ascii "xen"; cpuid: 0f 0b 78 65 6e 0f a2 from the lowest byte up. */
+static always_inline bool emul_is_forced_cpuid(const struct emul_fetch *f)
+{
+    uint64_t head;
+
+    __builtin_memcpy(&head, f->byte, sizeof(head));
+    return head << 8 == 0xa20f6e65780b0f00ul;
+}
+
+/* Decode and execute the most frequent instructions; EMUL_NOT_HOT: it is none, nothing is done. */
+#define EMUL_NOT_HOT (EMUL_FETCH + 2)
+int emul_hot(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
+int emul_hot_priv(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
 
 typedef int emul_exec_fn(struct emul_ctxt *c, const struct emul_insn *insn);
 

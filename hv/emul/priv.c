@@ -23,7 +23,7 @@ static uint64_t read_pair(const struct cpu_user_regs *regs)
 
 static uint16_t port(const struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    return (uint16_t)(insn->has_imm ? insn->imm : c->regs->rdx);
+    return (uint16_t)(insn->reg == EMUL_REG_NONE ? insn->imm : c->regs->rdx);
 }
 
 int emul_exec_in(struct emul_ctxt *c, const struct emul_insn *insn)
@@ -43,7 +43,7 @@ int emul_exec_in(struct emul_ctxt *c, const struct emul_insn *insn)
 
 int emul_exec_out(struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    uint32_t val = (uint32_t)(c->regs->rax & operand_mask(insn->bytes));
+    uint32_t val = (uint32_t)(c->regs->rax & emul_mask[insn->bytes]);
 
     if (!c->ops->write_io) {
         return EMUL_UNHANDLEABLE;
@@ -59,17 +59,17 @@ int emul_exec_interrupts(struct emul_ctxt *c, const struct emul_insn *insn)
     return c->ops->set_interrupts(c, insn->op == EMUL_OP_STI);
 }
 
-int emul_exec_hlt(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_hlt(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     return c->ops->hlt ? c->ops->hlt(c) : EMUL_UNHANDLEABLE;
 }
 
-int emul_exec_wbinvd(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_wbinvd(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     return c->ops->wbinvd ? c->ops->wbinvd(c) : EMUL_UNHANDLEABLE;
 }
 
-int emul_exec_clts(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_clts(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t cr0;
     int rc;
@@ -94,7 +94,7 @@ int emul_exec_read_cr(struct emul_ctxt *c, const struct emul_insn *insn)
 
 int emul_exec_write_cr(struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    uint64_t val = reg_read(c->regs, insn->reg) & operand_mask(insn->bytes);
+    uint64_t val = reg_read(c->regs, insn->reg) & emul_mask[insn->bytes];
 
     return c->ops->write_cr ? c->ops->write_cr(c, insn->number, val) : EMUL_UNHANDLEABLE;
 }
@@ -112,12 +112,12 @@ int emul_exec_read_dr(struct emul_ctxt *c, const struct emul_insn *insn)
 
 int emul_exec_write_dr(struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    uint64_t val = reg_read(c->regs, insn->reg) & operand_mask(insn->bytes);
+    uint64_t val = reg_read(c->regs, insn->reg) & emul_mask[insn->bytes];
 
     return c->ops->write_dr ? c->ops->write_dr(c, insn->number, val) : EMUL_UNHANDLEABLE;
 }
 
-int emul_exec_rdmsr(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_rdmsr(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t val;
     int rc;
@@ -132,7 +132,7 @@ int emul_exec_rdmsr(struct emul_ctxt *c, const struct emul_insn *insn maybe_unus
     return rc;
 }
 
-int emul_exec_wrmsr(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_wrmsr(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     if (!c->ops->write_msr) {
         return EMUL_UNHANDLEABLE;
@@ -140,7 +140,7 @@ int emul_exec_wrmsr(struct emul_ctxt *c, const struct emul_insn *insn maybe_unus
     return c->ops->write_msr(c, (uint32_t)c->regs->rcx, read_pair(c->regs));
 }
 
-int emul_exec_xsetbv(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_xsetbv(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     if (!c->ops->xsetbv) {
         return EMUL_UNHANDLEABLE;
@@ -164,7 +164,7 @@ int emul_exec_rdtsc(struct emul_ctxt *c, const struct emul_insn *insn)
     return EMUL_OK;
 }
 
-int emul_exec_rdpmc(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_rdpmc(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t val;
     int rc;
@@ -179,7 +179,7 @@ int emul_exec_rdpmc(struct emul_ctxt *c, const struct emul_insn *insn maybe_unus
     return rc;
 }
 
-int emul_exec_cpuid(struct emul_ctxt *c, const struct emul_insn *insn maybe_unused)
+int emul_exec_cpuid(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     struct cpu_user_regs *regs = c->regs;
     uint32_t out[4];

@@ -11,12 +11,12 @@ static uint64_t address_register(const struct emul_ctxt *c, const struct emul_in
 {
     uint64_t val = reg_read(c->regs, reg);
 
-    return insn->is_addr32 ? (uint32_t)val : val;
+    return insn->flags & EMUL_ADDR32 ? (uint32_t)val : val;
 }
 
 static bool is_used_up(const struct emul_ctxt *c, const struct emul_insn *insn)
 {
-    return insn->is_rep && !address_register(c, insn, REG_OFFSET(rcx));
+    return insn->flags & EMUL_REP && !address_register(c, insn, REG_OFFSET(rcx));
 }
 
 /* Linear address of the unit at @seg:@reg. */
@@ -33,7 +33,7 @@ static void step(struct emul_ctxt *c, const struct emul_insn *insn, uint8_t reg)
     uint64_t bytes = insn->bytes;
 
     val += c->regs->rflags & RFLAGS_DF ? -bytes : bytes;
-    reg_write(c->regs, reg, insn->is_addr32 ? 4 : 8, val);
+    reg_write(c->regs, reg, insn->flags & EMUL_ADDR32 ? 4 : 8, val);
 }
 
 /* A unit is done: count it, and say whether another is to follow. */
@@ -41,10 +41,10 @@ static int count(struct emul_ctxt *c, const struct emul_insn *insn)
 {
     uint64_t left = address_register(c, insn, REG_OFFSET(rcx)) - 1;
 
-    if (!insn->is_rep) {
+    if (!(insn->flags & EMUL_REP)) {
         return EMUL_OK;
     }
-    reg_write(c->regs, REG_OFFSET(rcx), insn->is_addr32 ? 4 : 8, left);
+    reg_write(c->regs, REG_OFFSET(rcx), insn->flags & EMUL_ADDR32 ? 4 : 8, left);
     return left ? EXEC_AGAIN : EMUL_OK;
 }
 
@@ -59,7 +59,7 @@ int emul_exec_stos(struct emul_ctxt *c, const struct emul_insn *insn)
     rc = unit(c, insn, EMUL_SEG_ES, REG_OFFSET(rdi), &addr);
     if (!rc) {
         rc = c->ops->write ? c->ops->write(c, addr, insn->bytes,
-                                           c->regs->rax & operand_mask(insn->bytes))
+                                           c->regs->rax & emul_mask[insn->bytes])
                            : EMUL_UNHANDLEABLE;
     }
     if (rc) {

@@ -9,15 +9,16 @@
 #include "lib/types.h"
 
 extern const char __image_start[], __image_end[];
-extern const char __init_start[], __init_end[];       /* given back after the start */
-extern const char __init_text_end[];                  /* code up to here, then constants, ... */
-extern const char __init_rodata_end[];                /* ... up to here, then data */
+extern const char __init_start[], __init_end[]; /* given back after the start */
+extern const char __init_text_end[];            /* code up to here, then constants, ... */
+extern const char __init_rodata_end[];          /* ... up to here, then data */
 extern const char __text_start[], __text_end[];
 extern const char __rodata_start[], __rodata_end[];
-extern char __data_start[], __data_end[];             /* __data_end: not page aligned, bss follows */
+extern char __data_start[], __data_end[]; /* __data_end: not page aligned, bss follows */
 extern char __bss_start[], __bss_end[];
-extern char __percpu_start[], __percpu_end[];         /* what each CPU's data begins as */
-extern const int32_t __extable_start[], __extable_end[]; /* pairs: faulting address, fixup; self-relative */
+extern char __percpu_start[], __percpu_end[]; /* what each CPU's data begins as */
+extern const int32_t __extable_start[],
+    __extable_end[]; /* pairs: faulting address, fixup; self-relative */
 extern const char __alt_start[], __alt_end[];
 
 /*

@@ -10,7 +10,7 @@
 
 #include <xen/arch-x86/hvm/start_info.h>
 
-#define VALUE(name, value)           __asm__ volatile(".ascii \"@" #name " %c0@\"" ::"i"((long)(value)))
+#define VALUE(name, value)            __asm__ volatile(".ascii \"@" #name " %c0@\"" ::"i"((long)(value)))
 #define OFFSET(name, struct_, member) VALUE(name, offsetof(struct struct_, member))
 
 void asm_offsets(void);

@@ -13,7 +13,7 @@ UNIT_CFLAGS := -std=gnu17 -g -O1 -DMANSIO_HOST -fno-strict-aliasing -fno-omit-fr
 UNIT_TESTS  := $(sort $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 UNIT_RUNS   := $(UNIT_TESTS:tests/unit/%.c=$(UNIT_DIR)/%.log)
 
-unit_sources = $(shell sed -n 's|^.*/\* sources: *\(.*\) \*/.*$$|\1|p' $(1))
+unit_sources = $(shell scripts/unit-sources $(1))
 unit_libs    = $(shell sed -n 's|^.*/\* libs: *\(.*\) \*/.*$$|\1|p' $(1))
 
 # The result of each program is kept until something it is made from changes.

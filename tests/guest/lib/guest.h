@@ -36,6 +36,9 @@ void print_v(const char *fmt, __builtin_va_list args);
 _Noreturn void guest_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void guest_power_off(void);
 
+/* Is @word on the guest's command line? */
+bool guest_option(const char *word);
+
 /* ---- tests ---- */
 
 struct test {

@@ -18,6 +18,11 @@ static bool has_failed; /* the running test */
 
 void guest_main(struct start_info *info);
 
+/* The compiler calls these for assignments of structs. */
+void *memcpy(void *to, const void *from, size_t n);
+void *memset(void *to, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
 void test_fail(const char *file, int line, const char *fmt, ...)
 {
     va_list args;
@@ -35,6 +40,25 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 bool test_failed(void)
 {
     return has_failed;
+}
+
+bool guest_option(const char *word)
+{
+    const char *at = (const char *)start_info->cmd_line;
+    unsigned int length = 0;
+
+    while (word[length]) {
+        length++;
+    }
+    while (*at) {
+        if (!memcmp(at, word, length) && (at[length] == ' ' || !at[length])) {
+            return true;
+        }
+        while (*at && *at++ != ' ') {
+            /* to the next word */
+        }
+    }
+    return false;
 }
 
 __attribute__((weak)) void guest_run(void)
@@ -61,11 +85,6 @@ void guest_main(struct start_info *info)
     guest_run();
     guest_power_off();
 }
-
-/* The compiler calls these for assignments of structs. */
-void *memcpy(void *to, const void *from, size_t n);
-void *memset(void *to, int c, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
 
 void *memcpy(void *to, const void *from, size_t n)
 {

@@ -30,7 +30,7 @@ static void names_the_function_that_an_address_lies_in(void **state)
         const char *name;
         uint64_t offset;
     } cases[] = {
-        { 0x1004, "first", 0 },  { 0x100f, "first", 11 }, { 0x1020, "second", 0 },
+        { 0x1004, "first", 0 },   { 0x100f, "first", 11 }, { 0x1020, "second", 0 },
         { 0x102f, "second", 15 }, { 0x1030, "third", 0 },  { 0x103f, "third", 15 },
     };
 

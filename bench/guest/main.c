@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Measures paths of the hypervisor.
+ *
+ * Under QEMU's -icount the time stamp counter counts instructions, so a path's
+ * length is the difference of two readings around it, less what two readings
+ * next to each other differ by.  Each figure is the median of many samples: an
+ * interrupt of the hypervisor's own lengthens a few of them and is no part of
+ * the path.  Output: `figure NAME MEDIAN LEAST MOST`.
+ *
+ * With the word `boot` on its command line the guest only tells when it started.
+ */
+#include "lib/event.h"
+#include "lib/hypercall.h"
+#include "lib/mm.h"
+
+#include <xen/sysctl.h>
+
+#define MAX_SAMPLES 512
+
+struct figure {
+    const char *name;
+    unsigned int nr_samples;
+    void (*sample)(uint64_t *samples, unsigned int nr);
+};
+
+extern const char bench_syscall[], bench_page_fault[], bench_page_fault_noted[], bench_event[];
+extern uint64_t bench_iret_flags, bench_fault_tsc;
+extern uint64_t *bench_event_word;
+
+uint64_t bench_iret_flags;          /* of the iret hypercall that ends bench_syscall */
+uint64_t bench_fault_tsc;           /* when bench_page_fault_noted was last entered */
+uint64_t *bench_event_word;         /* the word of pending bits that bench_event clears */
+
+static uint64_t handler_tsc;        /* when note_time() last ran */
+static uint64_t overhead;           /* of two readings of the counter */
+
+/* One sample per turn: what is between the two readings of the counter. */
+#define SAMPLES(name, before, path, after)                                                         \
+    static void name(uint64_t *samples, unsigned int nr)                                           \
+    {                                                                                              \
+        for (unsigned int i = 0; i < nr; i++) {                                                    \
+            uint64_t start_;                                                                       \
+                                                                                                   \
+            before;                                                                                \
+            start_ = rdtsc();                                                                      \
+            path;                                                                                  \
+            samples[i] = rdtsc() - start_;                                                         \
+            after;                                                                                 \
+        }                                                                                          \
+    }
+
+/* ---- hypercalls ---- */
+
+static struct multicall_entry calls[8];
+static struct mmu_update requests[128];
+static uint64_t *target_pte;        /* an L1 entry nobody uses */
+static uint64_t target_va;
+static uint64_t values[2];          /* what is written to it in turn */
+static uint64_t user_entry_stack;
+
+SAMPLES(nothing, , , )
+SAMPLES(null_hypercall, , hyper_version(XENVER_version, NULL), )
+SAMPLES(multicall_8, , hyper_multicall(calls, 8), )
+SAMPLES(mmu_update_1, requests[0].val = values[i & 1], hyper_mmu_update(requests, 1, NULL), )
+SAMPLES(mmu_update_128, for (int j = 0; j < 128; j++) { requests[j].val = values[i & 1]; },
+        hyper_mmu_update(requests, 128, NULL), )
+SAMPLES(update_va_mapping, , hyper_update_va(target_va, values[i & 1], UVMF_INVLPG), )
+SAMPLES(tlb_flush, , mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0), )
+SAMPLES(invlpg, , mmuext(MMUEXT_INVLPG_LOCAL, target_va, 0), )
+SAMPLES(stack_switch, , hyper_stack_switch(FLAT_KERNEL_SS, user_entry_stack), )
+SAMPLES(segment_base, , hyper_segment_base(SEGBASE_FS, 0x1000), )
+SAMPLES(yield, , hyper_sched(SCHEDOP_yield, NULL), )
+SAMPLES(set_timer, , timer_set(system_time() + 1000000000), )
+SAMPLES(pte_write, , WRITE_ONCE(*target_pte, values[i & 1]), )
+
+static void prepare_hypercalls(void)
+{
+    void *pages[2] = { page_alloc(), page_alloc() };
+
+    for (unsigned int i = 0; i < 8; i++) {
+        calls[i].op = __HYPERVISOR_xen_version;
+        calls[i].args[0] = XENVER_version;
+    }
+    user_entry_stack = (uint64_t)this_cpu() + CPU_STACK_SIZE / 2;
+    target_va = FREE_VA;
+    for (unsigned int i = 0; i < 128; i++) {
+        pt_map(kernel_l4, target_va + i * PAGE_SIZE, pte_of(pages[0], PTE_RW_PAGE));
+    }
+    target_pte = pt_entry(kernel_l4, target_va, 1);
+    for (unsigned int i = 0; i < 128; i++) {
+        requests[i].ptr = virt_to_machine(target_pte + i);
+    }
+    values[0] = pte_of(pages[0], PTE_RW_PAGE);
+    values[1] = pte_of(pages[1], PTE_RW_PAGE);
+}
+
+/* ---- page-table trees ---- */
+
+static uint64_t *tree;
+static uint64_t kernel_base, user_base;
+
+static void prepare_tree(void)
+{
+    uint64_t *l4 = page_alloc(), *l3 = page_alloc(), *l2 = page_alloc(), *l1 = page_alloc();
+    void *data = page_alloc();
+
+    l4[0] = pte_of(l3, PTE_TABLE);
+    l3[0] = pte_of(l2, PTE_TABLE);
+    l2[0] = pte_of(l1, PTE_TABLE);
+    for (unsigned int i = 0; i < 512; i++) {
+        l1[i] = pte_of(data, PTE_RW_PAGE);
+    }
+    page_make_ro(l4);
+    page_make_ro(l3);
+    page_make_ro(l2);
+    page_make_ro(l1);
+    tree = l4;
+    kernel_base = virt_to_mfn(kernel_l4);
+    user_base = virt_to_mfn(user_l4);
+}
+
+SAMPLES(pin, , mmuext(MMUEXT_PIN_L4_TABLE, virt_to_mfn(tree), 0),
+        mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(tree), 0))
+SAMPLES(unpin, mmuext(MMUEXT_PIN_L4_TABLE, virt_to_mfn(tree), 0),
+        mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(tree), 0), )
+
+static inline void switch_to(uint64_t kernel, uint64_t user)
+{
+    struct mmuext_op ops[2] = {
+        { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = kernel },
+        { .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = user },
+    };
+
+    hyper_mmuext(ops, 2, NULL);
+}
+
+/* Between two address spaces, as two processes have them: both are pinned. */
+static uint64_t other_kernel_base, other_user_base;
+
+static void prepare_spaces(void)
+{
+    uint64_t *kernel = page_alloc(), *user = page_alloc();
+
+    for (unsigned int i = 0; i < 512; i++) {
+        if (i < 256 || i > 271) {
+            kernel[i] = kernel_l4[i] & ~(PTE_A | PTE_D);
+        }
+    }
+    user[0] = user_l4[0];
+    page_make_ro(kernel);
+    page_make_ro(user);
+    other_kernel_base = virt_to_mfn(kernel);
+    other_user_base = virt_to_mfn(user);
+    if (mmuext(MMUEXT_PIN_L4_TABLE, other_kernel_base, 0) ||
+        mmuext(MMUEXT_PIN_L4_TABLE, other_user_base, 0)) {
+        guest_die("cannot make a second address space");
+    }
+}
+
+SAMPLES(address_space, , mmuext(MMUEXT_NEW_BASEPTR, i & 1 ? kernel_base : other_kernel_base, 0), )
+SAMPLES(address_space_both, , switch_to(i & 1 ? kernel_base : other_kernel_base,
+                                        i & 1 ? user_base : other_user_base), )
+
+/* ---- instructions that the hypervisor carries out ---- */
+
+static inline void forced_cpuid(uint32_t leaf)
+{
+    uint32_t a = leaf, c = 0;
+
+    __asm__ volatile(XEN_CPUID : "+a"(a), "+c"(c)::"ebx", "edx");
+}
+
+static inline uint64_t rdmsr(uint32_t index)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "d"(port));
+    return value;
+}
+
+SAMPLES(cpuid_0, , forced_cpuid(0), )
+SAMPLES(cpuid_1, , forced_cpuid(1), )
+SAMPLES(cpuid_xen, , forced_cpuid(0x40000000), )
+SAMPLES(rdmsr_efer, , rdmsr(0xc0000080), )
+SAMPLES(rdmsr_pat, , rdmsr(0x277), )
+SAMPLES(rdmsr_fs, , rdmsr(0xc0000100), )
+SAMPLES(in_80, , inb(0x80), )
+SAMPLES(in_refused, , inb(0x40), )
+
+/* ---- entries from user mode, and faults ---- */
+
+static void set_entry(unsigned int vector, const char *entry)
+{
+    struct trap_info table[2] = {
+        { .vector = (uint8_t)vector, .cs = FLAT_KERNEL_CS, .address = (unsigned long)entry },
+    };
+
+    hyper_trap_table(table);
+}
+
+static void set_callback(unsigned int type, const char *entry)
+{
+    struct callback_register callback = {
+        .type = (uint16_t)type,
+        .flags = CALLBACKF_mask_events,
+        .address = (unsigned long)entry,
+    };
+
+    hyper_callback(CALLBACKOP_register, &callback);
+}
+
+/* Two loops of user mode: samples go to USER_DATA, rbx says how many; ud2 is the end. */
+#define USER_LOOP(name, path)                                                                      \
+    user_code static void name(void)                                                               \
+    {                                                                                              \
+        __asm__ volatile("1: rdtsc; shl $32, %%rdx; or %%rax, %%rdx; mov %%rdx, %%r12\n\t" path      \
+                         "rdtsc; shl $32, %%rdx; or %%rax, %%rdx; sub %%r12, %%rdx\n\t"              \
+                         "mov %%rdx, (%%r13); add $8, %%r13; dec %%rbx; jnz 1b; ud2"                 \
+                         ::: "memory");                                                             \
+    }
+
+USER_LOOP(user_nothing, "")
+USER_LOOP(user_calls, "syscall\n\t")
+USER_LOOP(user_faults, "mov (%%r14), %%al\n\t")
+
+static uint64_t user_overhead;
+
+static void run_user(const void *loop, uint64_t *samples, unsigned int nr)
+{
+    struct regs regs;
+
+    user_regs(&regs, loop);
+    regs.rbx = nr;
+    regs.r13 = USER_DATA;
+    regs.r14 = USER_HOLE;
+    user_run(&regs);
+    __builtin_memcpy(samples, user_data, nr * sizeof(*samples));
+}
+
+static void user_empty_loop(uint64_t *samples, unsigned int nr)
+{
+    run_user(user_nothing, samples, nr);
+}
+
+static void user_system_call(uint64_t *samples, unsigned int nr)
+{
+    bench_iret_flags = VGCF_in_syscall;
+    set_callback(CALLBACKTYPE_syscall, bench_syscall);
+    run_user(user_calls, samples, nr);
+    set_callback(CALLBACKTYPE_syscall, entry_syscall);
+}
+
+static void user_system_call_full(uint64_t *samples, unsigned int nr)
+{
+    bench_iret_flags = 0;
+    set_callback(CALLBACKTYPE_syscall, bench_syscall);
+    run_user(user_calls, samples, nr);
+    set_callback(CALLBACKTYPE_syscall, entry_syscall);
+}
+
+static void user_page_fault(uint64_t *samples, unsigned int nr)
+{
+    set_entry(14, bench_page_fault);
+    run_user(user_faults, samples, nr);
+    set_entry(14, trap_entries + 16 * 14);
+}
+
+/* A fault that the compiler does not see: its handler goes on three bytes further. */
+static inline void take_fault(void)
+{
+    register uint64_t hole __asm__("r14") = USER_HOLE;
+
+    __asm__ volatile("mov (%0), %%al" ::"r"(hole) : "rax", "rdx", "memory");
+}
+
+SAMPLES(faults, , take_fault(), )
+
+/* From the fault to its handler. */
+static void kernel_page_fault(uint64_t *samples, unsigned int nr)
+{
+    set_entry(14, bench_page_fault_noted);
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t start = rdtsc();
+
+        take_fault();
+        samples[i] = bench_fault_tsc - start;
+    }
+    set_entry(14, trap_entries + 16 * 14);
+}
+
+static void kernel_page_fault_trip(uint64_t *samples, unsigned int nr)
+{
+    set_entry(14, bench_page_fault);
+    faults(samples, nr);
+    set_entry(14, trap_entries + 16 * 14);
+}
+
+/* ---- events ---- */
+
+static unsigned int event_port;
+
+static void prepare_events(void)
+{
+    event_port = (unsigned int)event_bind_ipi(0);
+    bench_event_word = &shared_info->evtchn_pending[event_port / 64];
+    port_unmask(event_port);
+}
+
+static void note_time(unsigned int port)
+{
+    (void)port;
+    handler_tsc = rdtsc();
+}
+
+/* From the send to the handler that a kernel would run for it. */
+static void event_to_self(uint64_t *samples, unsigned int nr)
+{
+    event_set_handler(event_port, note_time);
+    event_unmask();
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t start = rdtsc();
+
+        event_send(event_port);
+        samples[i] = handler_tsc - start;
+    }
+    event_mask();
+}
+
+/* Until the sender goes on, with next to no handler. */
+static void event_round_trip(uint64_t *samples, unsigned int nr)
+{
+    set_callback(CALLBACKTYPE_event, bench_event);
+    event_unmask();
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t start = rdtsc();
+
+        event_send(event_port);
+        samples[i] = rdtsc() - start;
+    }
+    event_mask();
+    set_callback(CALLBACKTYPE_event, entry_event);
+}
+
+/* ---- timers ---- */
+
+static unsigned int timer_port;
+static uint64_t woken_at;
+
+static void timer_woke(unsigned int port)
+{
+    (void)port;
+    woken_at = system_time();
+}
+
+static void prepare_timers(void)
+{
+    timer_port = (unsigned int)event_bind_virq(VIRQ_TIMER, 0);
+    hyper_vcpu(VCPUOP_stop_periodic_timer, 0, NULL);
+    event_set_handler(timer_port, timer_woke);
+    port_unmask(timer_port);
+}
+
+/* Block until a deadline so far away; how much later are we woken? */
+static void wake_ups(uint64_t *samples, unsigned int nr, uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t step = (to_ns - from_ns) / nr;
+
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t deadline;
+
+        event_mask();
+        woken_at = 0;
+        deadline = system_time() + from_ns + i * step;
+        timer_set(deadline);
+        while (!READ_ONCE(woken_at)) {
+            hyper_sched(SCHEDOP_block, NULL);
+        }
+        samples[i] = woken_at - deadline;
+    }
+    event_mask();
+}
+
+static void timer_short(uint64_t *samples, unsigned int nr)
+{
+    wake_ups(samples, nr, 10000, 50000);
+}
+
+static void timer_long(uint64_t *samples, unsigned int nr)
+{
+    wake_ups(samples, nr, 50000, 10000000);
+}
+
+/* ---- */
+
+static void sort(uint64_t *samples, unsigned int nr)
+{
+    for (unsigned int i = 1; i < nr; i++) {
+        uint64_t value = samples[i];
+        unsigned int at = i;
+
+        for (; at > 0 && samples[at - 1] > value; at--) {
+            samples[at] = samples[at - 1];
+        }
+        samples[at] = value;
+    }
+}
+
+static uint64_t measure(const struct figure *figure, uint64_t less)
+{
+    static uint64_t samples[MAX_SAMPLES];
+    unsigned int nr = figure->nr_samples;
+
+    figure->sample(samples, nr);
+    sort(samples, nr);
+    print("figure %s %ld %ld %ld\n", figure->name, (long)(samples[nr / 2] - less),
+          (long)(samples[0] - less), (long)(samples[nr - 1] - less));
+    return samples[nr / 2];
+}
+
+static void measure_memory(void)
+{
+    static struct xen_sysctl op = {
+        .cmd = XEN_SYSCTL_physinfo,
+        .interface_version = XEN_SYSCTL_INTERFACE_VERSION,
+    };
+    long kept;
+
+    if (hypercall1(__HYPERVISOR_sysctl, &op)) {
+        print("no physinfo\n");
+        return;
+    }
+    kept = (long)(op.u.physinfo.total_pages - op.u.physinfo.free_pages - start_info->nr_pages);
+    print("figure memory_kept_kib %ld %ld %ld\n", kept * 4, kept * 4, kept * 4);
+}
+
+static const struct figure in_kernel[] = {
+    { "null_hypercall", 501, null_hypercall },
+    { "multicall_8", 501, multicall_8 },
+    { "kernel_page_fault", 501, kernel_page_fault },
+    { "kernel_page_fault_trip", 501, kernel_page_fault_trip },
+    { "mmu_update_1", 501, mmu_update_1 },
+    { "mmu_update_128", 101, mmu_update_128 },
+    { "update_va_mapping", 501, update_va_mapping },
+    { "pte_write", 501, pte_write },
+    { "tlb_flush", 501, tlb_flush },
+    { "invlpg", 501, invlpg },
+    { "pin", 101, pin },
+    { "unpin", 101, unpin },
+    { "address_space", 501, address_space },
+    { "address_space_both", 501, address_space_both },
+    { "stack_switch", 501, stack_switch },
+    { "segment_base", 501, segment_base },
+    { "cpuid", 501, cpuid_0 },
+    { "cpuid_features", 501, cpuid_1 },
+    { "cpuid_hypervisor", 501, cpuid_xen },
+    { "rdmsr", 501, rdmsr_pat },
+    { "rdmsr_efer", 501, rdmsr_efer },
+    { "rdmsr_fs_base", 501, rdmsr_fs },
+    { "in", 501, in_refused },
+    { "in_allowed", 501, in_80 },
+    { "event_to_self", 501, event_to_self },
+    { "event_round_trip", 501, event_round_trip },
+    { "set_timer", 501, set_timer },
+    { "yield", 501, yield },
+};
+
+static const struct figure in_user[] = {
+    { "user_system_call", 501, user_system_call },
+    { "user_system_call_iret", 501, user_system_call_full },
+    { "user_page_fault", 501, user_page_fault },
+};
+
+static const struct figure of_time[] = {
+    { "timer_short", 401, timer_short },
+    { "timer_long", 401, timer_long },
+};
+
+void guest_run(void)
+{
+    static const struct figure empty = { "overhead", 501, nothing };
+    static const struct figure empty_user = { "user_overhead", 501, user_empty_loop };
+
+    print("first_tsc %lu\n", first_tsc);
+    if (guest_option("boot")) {
+        return;
+    }
+    hyper_physdev(PHYSDEVOP_set_iopl, &(struct physdev_set_iopl){ .iopl = 1 });
+    measure_memory();
+    prepare_hypercalls();
+    prepare_tree();
+    prepare_spaces();
+    prepare_events();
+    prepare_timers();
+
+    overhead = measure(&empty, 0);
+    for (unsigned int i = 0; i < ARRAY_SIZE(in_kernel); i++) {
+        measure(&in_kernel[i], overhead);
+    }
+    user_overhead = measure(&empty_user, 0);
+    for (unsigned int i = 0; i < ARRAY_SIZE(in_user); i++) {
+        measure(&in_user[i], user_overhead);
+    }
+    for (unsigned int i = 0; i < ARRAY_SIZE(of_time); i++) {
+        measure(&of_time[i], 0);
+    }
+    print("guest: done\n");
+}
