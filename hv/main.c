@@ -4,6 +4,7 @@
  */
 #include "sys/start.h"
 
+#include "boot/start.h"
 #include "drivers/console.h"
 #include "lib/format.h"
 #include "sys/boot_info.h"
@@ -46,8 +47,9 @@ const struct debug_key debug_keys[] = { { 0, NULL, NULL } };
 
 __init noreturn void hv_main(void)
 {
-    log_info("Mansio starts by %s", boot_info.protocol ? boot_info.protocol : "an unknown loader");
+    log_info("Mansio starts by %s", boot_info.protocol);
     options_parse(boot_info.cmdline);
     console_init();
+    boot_check();
     panic("there is nothing to run yet");
 }

@@ -41,20 +41,21 @@ __init noreturn void boot_start(uint32_t magic, uint64_t info_paddr, uint64_t im
 {
     boot_info.image_start = PADDR(image_paddr);
     boot_info.image_end = PADDR(image_paddr + (uint64_t)(__image_end - __image_start));
+    boot_info.protocol = "no known protocol";
     for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
         if (protocols[i].magic == magic) {
             protocols[i].read(&boot_info, info_paddr);
         }
     }
-    if (!boot_info.protocol) {
-        panic(
-            "boot: started by no protocol known here (magic %#x); use multiboot, multiboot2 or PVH",
-            magic);
-    }
     boot_finish_memory(&boot_info);
-    if (!has_ram()) {
-        panic("boot: the loader (%s, \"%s\") gave no memory map", boot_info.protocol,
-              boot_info.loader);
-    }
     hv_main();
+}
+
+__init void boot_check(void)
+{
+    if (!has_ram()) {
+        panic("boot: the loader (%s, \"%s\") gave no memory map: start Mansio by multiboot, "
+              "multiboot2 or PVH",
+              boot_info.protocol, boot_info.loader);
+    }
 }

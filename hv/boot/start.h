@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the entry code calls. */
+/* What the entry code calls, and what remains to be said when there is a console. */
 #pragma once
 
 #include "lib/types.h"
@@ -10,3 +10,6 @@
  * @image_paddr where it put the image.
  */
 noreturn void boot_start(uint32_t magic, uint64_t info_paddr, uint64_t image_paddr);
+
+/* Panics if the loader left out what nothing can be done without. */
+void boot_check(void);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Unit tests: tests/unit/<folder>/<name>_test.c, cmocka.  Near its top each says
 #     /* sources: hv/a/b.c tests/unit/a/fake_b.c */
-# which of our sources it is linked with, and with /* libs: -lfoo */ what else;
-# the sources are compiled for this machine
+# (one line or more, once or more) which of our sources it is linked with, and
+# with /* libs: -lfoo */ what else.  The sources are compiled for this machine
 # unchanged, under the address and undefined-behaviour sanitizers.
 .PHONY: unit
 
