@@ -107,6 +107,7 @@ static const uint16_t groups[][8] = {
     [GROUP_4] = { [0] = ALU(INC), [1] = ALU(DEC) },
     [GROUP_8] = { [5] = ALU(BTS), [6] = ALU(BTR), [7] = ALU(BTC) },
     [GROUP_11] = { [0] = STORE },
+    [GROUP_7] = { 0 }, /* see group7() */
 };
 
 /* The prefixes that were met, one word; the last four bits of REX are its lowest. */

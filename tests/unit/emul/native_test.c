@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: hv/emul/decode.c hv/emul/exec.c hv/emul/hot.c hv/emul/alu.c */
-/* sources: hv/emul/string.c hv/emul/priv.c */
+/* sources: hv/emul/decode.c hv/emul/exec.c hv/emul/hot.c hv/emul/alu.c
+ * hv/emul/string.c hv/emul/priv.c */
 /*
  * The emulator against the processor this runs on: random encodings of the
  * instructions with a memory destination are run natively and emulated, from
