@@ -343,9 +343,12 @@ int emul_decode(struct emul_insn *insn, const struct emul_fetch *f, enum emul_mo
 }
 
 /* Of group 7 only two encodings, whole bytes, are ours. */
-static unsigned int group7(unsigned int modrm)
+static unsigned int group7(unsigned int modrm, unsigned int px)
 {
-    return modrm == 0xd1 ? EMUL_OP_XSETBV : modrm == 0xf9 ? EMUL_OP_RDTSCP : EMUL_OP_NONE;
+    if (modrm == 0xd1 && !(px & (PX_SIZE | PX_REP))) {
+        return EMUL_OP_XSETBV;
+    }
+    return modrm == 0xf9 ? EMUL_OP_RDTSCP : EMUL_OP_NONE;
 }
 
 /*
@@ -377,14 +380,14 @@ int emul_decode_priv(struct emul_insn *insn, const struct emul_fetch *f, enum em
     if (unlikely(entry & MODRM)) {
         modrm = f->byte[cur.at++];
         if (entry & GROUP) {
-            entry = entry == IN_GROUP(7) ? group7(modrm) : EMUL_OP_NONE;
+            entry = entry == IN_GROUP(7) ? group7(modrm, cur.px) : EMUL_OP_NONE;
         }
     }
     insn->op = entry & KIND;
     if (unlikely(insn->op < EMUL_OP_INS || has_addr16(cur.px, mode))) {
         return decode_end(insn, f, cur.at, EMUL_UNHANDLEABLE);
     }
-    insn->bytes = entry & BYTE ? 1 : cur.px & PX_SIZE ? 2 : 4;
+    insn->bytes = entry & BYTE ? 1 : (cur.px & (PX_SIZE | PX_W)) == PX_SIZE ? 2 : 4;
     insn->flags = insn_flags(cur.px, mode);
     if (unlikely(cur.px & PX_SEG)) {
         insn->seg = (uint8_t)(cur.px >> PX_SEG_AT);
