@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "lib/compiler.h"
+#include "lib/types.h"
 
 /* main.c supplies it. */
 struct console_ops {
@@ -26,6 +26,15 @@ extern const struct debug_key debug_keys[];
 
 /* Bring up the devices that the options name.  Once, early; the low 4 GiB may be identity-mapped. */
 void console_init(void);
+
+/* Stop drawing: the address space is about to change. */
+void console_leave_screen(void);
+
+/* How much memory the screen has, and at *@base where; 0: there is none to draw on. */
+size_t console_screen_memory(paddr_t *base);
+
+/* Draw again; that memory is mapped at @mem for good (NULL: it could not be mapped). */
+void console_move_screen(void *mem);
 
 /* dom0 is about to run: it owns the screen from now on (unless vga=keep), and gets what is typed. */
 void console_give_to_dom0(void);
