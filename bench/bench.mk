@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # The bench's guest, and the bench itself.
+include tests/guest/guest.mk
 
 .PHONY: bench oracle
-BENCH_GUEST := $(GUEST_OUT)/bench.elf
+BENCH_GUEST := build/guest/bench.elf
 
 # Debian's Xen 4.17 and Mansio side by side, in instructions.
 bench: build/mansio $(BENCH_GUEST) oracle

@@ -28,12 +28,12 @@ extern const char bench_syscall[], bench_page_fault[], bench_page_fault_noted[],
 extern uint64_t bench_iret_flags, bench_fault_tsc;
 extern uint64_t *bench_event_word;
 
-uint64_t bench_iret_flags;          /* of the iret hypercall that ends bench_syscall */
-uint64_t bench_fault_tsc;           /* when bench_page_fault_noted was last entered */
-uint64_t *bench_event_word;         /* the word of pending bits that bench_event clears */
+uint64_t bench_iret_flags;  /* of the iret hypercall that ends bench_syscall */
+uint64_t bench_fault_tsc;   /* when bench_page_fault_noted was last entered */
+uint64_t *bench_event_word; /* the word of pending bits that bench_event clears */
 
-static uint64_t handler_tsc;        /* when note_time() last ran */
-static uint64_t overhead;           /* of two readings of the counter */
+static uint64_t handler_tsc; /* when note_time() last ran */
+static uint64_t overhead;    /* of two readings of the counter */
 
 /* One sample per turn: what is between the two readings of the counter. */
 #define SAMPLES(name, before, path, after)                                                         \
@@ -54,17 +54,18 @@ static uint64_t overhead;           /* of two readings of the counter */
 
 static struct multicall_entry calls[8];
 static struct mmu_update requests[128];
-static uint64_t *target_pte;        /* an L1 entry nobody uses */
+static uint64_t *target_pte; /* an L1 entry nobody uses */
 static uint64_t target_va;
-static uint64_t values[2];          /* what is written to it in turn */
+static uint64_t values[2]; /* what is written to it in turn */
 static uint64_t user_entry_stack;
 
 SAMPLES(nothing, , , )
 SAMPLES(null_hypercall, , hyper_version(XENVER_version, NULL), )
 SAMPLES(multicall_8, , hyper_multicall(calls, 8), )
 SAMPLES(mmu_update_1, requests[0].val = values[i & 1], hyper_mmu_update(requests, 1, NULL), )
-SAMPLES(mmu_update_128, for (int j = 0; j < 128; j++) { requests[j].val = values[i & 1]; },
-        hyper_mmu_update(requests, 128, NULL), )
+SAMPLES(
+    mmu_update_128, for (int j = 0; j < 128; j++) { requests[j].val = values[i & 1]; },
+    hyper_mmu_update(requests, 128, NULL), )
 SAMPLES(update_va_mapping, , hyper_update_va(target_va, values[i & 1], UVMF_INVLPG), )
 SAMPLES(tlb_flush, , mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0), )
 SAMPLES(invlpg, , mmuext(MMUEXT_INVLPG_LOCAL, target_va, 0), )
@@ -159,8 +160,8 @@ static void prepare_spaces(void)
 }
 
 SAMPLES(address_space, , mmuext(MMUEXT_NEW_BASEPTR, i & 1 ? kernel_base : other_kernel_base, 0), )
-SAMPLES(address_space_both, , switch_to(i & 1 ? kernel_base : other_kernel_base,
-                                        i & 1 ? user_base : other_user_base), )
+SAMPLES(address_space_both, ,
+        switch_to(i & 1 ? kernel_base : other_kernel_base, i & 1 ? user_base : other_user_base), )
 
 /* ---- instructions that the hypervisor carries out ---- */
 
@@ -222,10 +223,10 @@ static void set_callback(unsigned int type, const char *entry)
 #define USER_LOOP(name, path)                                                                      \
     user_code static void name(void)                                                               \
     {                                                                                              \
-        __asm__ volatile("1: rdtsc; shl $32, %%rdx; or %%rax, %%rdx; mov %%rdx, %%r12\n\t" path      \
-                         "rdtsc; shl $32, %%rdx; or %%rax, %%rdx; sub %%r12, %%rdx\n\t"              \
-                         "mov %%rdx, (%%r13); add $8, %%r13; dec %%rbx; jnz 1b; ud2"                 \
-                         ::: "memory");                                                             \
+        __asm__ volatile("1: rdtsc; shl $32, %%rdx; or %%rax, %%rdx; mov %%rdx, %%r12\n\t" path    \
+                         "rdtsc; shl $32, %%rdx; or %%rax, %%rdx; sub %%r12, %%rdx\n\t"            \
+                         "mov %%rdx, (%%r13); add $8, %%r13; dec %%rbx; jnz 1b; ud2" ::            \
+                             : "memory");                                                          \
     }
 
 USER_LOOP(user_nothing, "")

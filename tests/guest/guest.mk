@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The guests of tests/guest: build/guest/NAME.elf for each folder NAME with a main.c.
 
+# bench/bench.mk includes this as well.
+ifndef GUEST_DIR
 GUEST_DIR := tests/guest
 GUEST_OUT := build/guest
 GUEST_NAMES := $(patsubst $(GUEST_DIR)/%/main.c,%,$(wildcard $(GUEST_DIR)/*/main.c))
@@ -36,3 +38,4 @@ $(GUEST_OUT)/%.elf: $$(wildcard $(GUEST_DIR)/%/*) $(GUEST_LIB) $(GUEST_DIR)/lib/
 	@mkdir -p $(@D)
 	@echo "  GUEST   $*"
 	@$(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) $(filter %.c %.S,$^) $(GUEST_LIB) -o $@
+endif

@@ -6,13 +6,13 @@
 
 typedef void event_handler(unsigned int port);
 
-void event_init(void);          /* once, and event_init_cpu() on each further vCPU */
-void event_dispatch(void);      /* the upcall */
+void event_init(void);     /* once, and event_init_cpu() on each further vCPU */
+void event_dispatch(void); /* the upcall */
 void event_set_handler(unsigned int port, event_handler *handler);
 
 struct vcpu_info *event_vcpu_info(void); /* this vCPU's */
-void event_mask(void);          /* this vCPU's upcalls */
-void event_unmask(void);        /* and take what is pending */
+void event_mask(void);                   /* this vCPU's upcalls */
+void event_unmask(void);                 /* and take what is pending */
 
 void port_mask(unsigned int port);
 void port_unmask(unsigned int port);

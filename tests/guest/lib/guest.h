@@ -15,16 +15,16 @@
 #include "abi/xen.h"
 #include "layout.h"
 
-#define PAGE_SIZE  4096ul
-#define PAGE_SHIFT 12
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define READ_ONCE(x)  (*(const volatile __typeof__(x) *)&(x))
+#define PAGE_SIZE        4096ul
+#define PAGE_SHIFT       12
+#define ARRAY_SIZE(a)    (sizeof(a) / sizeof((a)[0]))
+#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-#define barrier() __asm__ volatile("" ::: "memory")
-#define page_aligned __attribute__((aligned(4096)))
+#define barrier()        __asm__ volatile("" ::: "memory")
+#define page_aligned     __attribute__((aligned(4096)))
 
 extern struct start_info *start_info;
-extern uint64_t first_tsc;      /* the time stamp counter at the guest's first instruction */
+extern uint64_t first_tsc; /* the time stamp counter at the guest's first instruction */
 
 /* ---- output: whole lines to the hypervisor's console ---- */
 
@@ -49,11 +49,13 @@ struct test {
 /* TEST(what_must_hold) { ... }: a test; they run in the order of the file. */
 #define TEST(name)                                                                                 \
     static void name(void);                                                                        \
-    static const struct test test_##name __attribute__((used, section(".tests"))) = { #name, name };   \
+    static const struct test test_##name                                                           \
+        __attribute__((used, section(".tests"))) = { #name, name };                                \
     static void name(void)
 
 /* Note the first failure of the running test.  It goes on; CHECK returns besides. */
-void test_fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void test_fail(const char *file, int line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 bool test_failed(void);
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
@@ -85,11 +87,11 @@ struct context {
 
 struct regs {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-    uint64_t vector;            /* or ENTRY_xxx */
-    uint64_t error;             /* at resume: the flags of the iret hypercall */
+    uint64_t vector; /* or ENTRY_xxx */
+    uint64_t error;  /* at resume: the flags of the iret hypercall */
     uint64_t rip;
     uint32_t cs;
-    uint32_t saved_mask;        /* the upcall mask before the entry */
+    uint32_t saved_mask; /* the upcall mask before the entry */
     uint64_t rflags, rsp, ss;
 };
 
@@ -103,9 +105,9 @@ struct trap_record {
 struct cpu {
     unsigned int id;
     bool is_trying;
-    struct context recover;     /* where trap_try() goes on after a trap */
+    struct context recover; /* where trap_try() goes on after a trap */
     struct trap_record *record;
-    struct regs *user;          /* not NULL while user_run() is in user mode */
+    struct regs *user; /* not NULL while user_run() is in user mode */
     struct context user_return;
     void (*ap_main)(void *);
     void *ap_arg;

@@ -12,7 +12,8 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
-static inline long hypercall(long nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+static inline long hypercall(long nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+                             uint64_t a5)
 {
     register uint64_t r10 __asm__("r10") = a4;
     register uint64_t r8 __asm__("r8") = a5;
@@ -25,8 +26,8 @@ static inline long hypercall(long nr, uint64_t a1, uint64_t a2, uint64_t a3, uin
     return ret;
 }
 
-#define hypercall1(nr, a) hypercall((nr), (uint64_t)(a), 0, 0, 0, 0)
-#define hypercall2(nr, a, b) hypercall((nr), (uint64_t)(a), (uint64_t)(b), 0, 0, 0)
+#define hypercall1(nr, a)       hypercall((nr), (uint64_t)(a), 0, 0, 0, 0)
+#define hypercall2(nr, a, b)    hypercall((nr), (uint64_t)(a), (uint64_t)(b), 0, 0, 0)
 #define hypercall3(nr, a, b, c) hypercall((nr), (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0)
 #define hypercall4(nr, a, b, c, d)                                                                 \
     hypercall((nr), (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0)
@@ -56,7 +57,9 @@ static inline long hypercall(long nr, uint64_t a1, uint64_t a2, uint64_t a3, uin
 /* One mmuext_op of two operands. */
 static inline long mmuext(unsigned int cmd, uint64_t arg1, uint64_t arg2)
 {
-    struct mmuext_op op = { .cmd = cmd, .arg1.linear_addr = arg1, .arg2.nr_ents = (unsigned int)arg2 };
+    struct mmuext_op op = { .cmd = cmd,
+                            .arg1.linear_addr = arg1,
+                            .arg2.nr_ents = (unsigned int)arg2 };
 
     return hyper_mmuext(&op, 1, NULL);
 }

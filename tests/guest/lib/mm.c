@@ -105,7 +105,8 @@ void pt_map(uint64_t *l4, uint64_t va, uint64_t pte)
         if (!(*entry & PTE_P)) {
             void *table = page_alloc();
 
-            if (page_make_ro(table) || mmu_update(virt_to_machine(entry), pte_of(table, PTE_TABLE))) {
+            if (page_make_ro(table) ||
+                mmu_update(virt_to_machine(entry), pte_of(table, PTE_TABLE))) {
                 guest_die("cannot add a table of level %u for %lx", level - 1, va);
             }
         }

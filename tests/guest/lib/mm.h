@@ -4,23 +4,23 @@
 
 #include "guest.h"
 
-#define PTE_P   (1ul << 0)
-#define PTE_RW  (1ul << 1)
-#define PTE_US  (1ul << 2)
-#define PTE_PWT (1ul << 3)
-#define PTE_PCD (1ul << 4)
-#define PTE_A   (1ul << 5)
-#define PTE_D   (1ul << 6)
-#define PTE_PSE (1ul << 7)
-#define PTE_G   (1ul << 8)
-#define PTE_NX  (1ul << 63)
-#define PTE_RO_PAGE (PTE_P | PTE_US | PTE_A | PTE_D)
-#define PTE_RW_PAGE (PTE_RO_PAGE | PTE_RW)
-#define PTE_TABLE   (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
+#define PTE_P        (1ul << 0)
+#define PTE_RW       (1ul << 1)
+#define PTE_US       (1ul << 2)
+#define PTE_PWT      (1ul << 3)
+#define PTE_PCD      (1ul << 4)
+#define PTE_A        (1ul << 5)
+#define PTE_D        (1ul << 6)
+#define PTE_PSE      (1ul << 7)
+#define PTE_G        (1ul << 8)
+#define PTE_NX       (1ul << 63)
+#define PTE_RO_PAGE  (PTE_P | PTE_US | PTE_A | PTE_D)
+#define PTE_RW_PAGE  (PTE_RO_PAGE | PTE_RW)
+#define PTE_TABLE    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define PTE_MFN(pte) (((pte) >> PAGE_SHIFT) & ((1ul << 40) - 1))
 
 #define MACHINE_TO_PHYS ((const volatile uint64_t *)0xffff800000000000)
-#define FREE_VA 0x10000000000ul /* slot 2: where tests may map things */
+#define FREE_VA         0x10000000000ul /* slot 2: where tests may map things */
 
 extern struct shared_info *shared_info; /* mapped by mm_init() */
 extern uint64_t *kernel_l4;
