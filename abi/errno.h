@@ -6,7 +6,10 @@
  */
 #pragma once
 
+/* The header's __XEN__ part is ERESTART, which no guest ever sees. */
+#define __XEN__
 #define XEN_ERRNO(name, value) name = (value),
 enum {
 #include <xen/errno.h>
 };
+#undef __XEN__
