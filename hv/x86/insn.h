@@ -7,14 +7,6 @@
 
 #include "lib/compiler.h"
 
-static inline uint64_t rdtsc(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
-}
-
 static inline void cpu_relax(void)
 {
     __asm__ volatile("pause" ::: "memory");
@@ -35,6 +27,8 @@ static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 }
 
 #ifdef MANSIO_HOST
+uint64_t rdtsc(void);
+uint64_t rdtsc_ordered(void);
 uint8_t inb(uint16_t port);
 uint16_t inw(uint16_t port);
 uint32_t inl(uint16_t port);
@@ -44,6 +38,23 @@ void outl(uint16_t port, uint32_t value);
 uint64_t rdmsr(uint32_t msr);
 void wrmsr(uint32_t msr, uint64_t value);
 #else
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/* The same, but after every load before it in program order. */
+static inline uint64_t rdtsc_ordered(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
 
 #define PORT_IN(name, bits, suffix)                                                                \
     static inline uint##bits##_t name(uint16_t port)                                               \
