@@ -68,8 +68,7 @@ static uint64_t change_bit(enum emul_op op, uint64_t dst, uint64_t bit, uint64_t
     return op == EMUL_OP_BTS ? dst | mask : op == EMUL_OP_BTR ? dst & ~mask : dst ^ mask;
 }
 
-uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned int bytes,
-                  uint64_t *rflags)
+uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned int bytes, uint64_t *rflags)
 {
     uint64_t carry = *rflags & RFLAGS_CF;
 

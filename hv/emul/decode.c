@@ -28,19 +28,36 @@ const uint64_t emul_mask[9] = { [1] = UINT8_MAX, [2] = UINT16_MAX, [4] = UINT32_
 
 /* An entry: an operation, prefix or group in the low bits, and what belongs to it. */
 enum {
-    KIND   = 0x003f,
-    BYTE   = 0x0040, /* operand of one byte */
-    MODRM  = 0x0080,
-    IMM8   = 0x0100, /* sign-extended, but not where it is a port */
-    IMMZ   = 0x0200, /* 2 or 4 bytes by operand size */
-    LOCK   = 0x0400, /* may be locked */
+    KIND = 0x003f,
+    BYTE = 0x0040, /* operand of one byte */
+    MODRM = 0x0080,
+    IMM8 = 0x0100, /* sign-extended, but not where it is a port */
+    IMMZ = 0x0200, /* 2 or 4 bytes by operand size */
+    LOCK = 0x0400, /* may be locked */
     PREFIX = 0x0800,
-    GROUP  = 0x1000,
-    MOFFS  = 0x2000, /* an address by address size follows */
+    GROUP = 0x1000,
+    MOFFS = 0x2000, /* an address by address size follows */
 };
 
-enum { K_REX, K_SIZE, K_ADDR, K_LOCK, K_REP, K_SEG }; /* prefixes; K_SEG + enum emul_seg */
-enum { GROUP_1, GROUP_3, GROUP_4, GROUP_8, GROUP_11, GROUP_7 }; /* the manual's numbers */
+/* The kinds of prefixes. */
+enum {
+    K_REX,
+    K_SIZE,
+    K_ADDR,
+    K_LOCK,
+    K_REP,
+    K_SEG, /* this and enum emul_seg */
+};
+
+/* The groups, by the manual's numbers. */
+enum {
+    GROUP_1,
+    GROUP_3,
+    GROUP_4,
+    GROUP_8,
+    GROUP_11,
+    GROUP_7,
+};
 
 #define OP(name)    EMUL_OP_##name
 #define ALU(name)   (EMUL_OP_##name | MODRM | LOCK)
@@ -48,41 +65,52 @@ enum { GROUP_1, GROUP_3, GROUP_4, GROUP_8, GROUP_11, GROUP_7 }; /* the manual's 
 #define IN_GROUP(n) (GROUP_##n | GROUP | MODRM)
 #define SEG(name)   ((K_SEG + EMUL_SEG_##name) | PREFIX)
 
+/* Opcodes come in pairs: of a byte, of more. */
+#define PAIR(code, entry) [code] = (entry) | BYTE, [(code) + 1] = (entry)
+
 static_assert((int)EMUL_NR_OPS <= (int)KIND, "every operation fits an entry");
 
 static const uint16_t one_byte[256] = {
-    [0x00] = ALU(ADD) | BYTE, [0x01] = ALU(ADD),
-    [0x08] = ALU(OR) | BYTE,  [0x09] = ALU(OR),
-    [0x10] = ALU(ADC) | BYTE, [0x11] = ALU(ADC),
-    [0x18] = ALU(SBB) | BYTE, [0x19] = ALU(SBB),
-    [0x20] = ALU(AND) | BYTE, [0x21] = ALU(AND),
-    [0x28] = ALU(SUB) | BYTE, [0x29] = ALU(SUB),
-    [0x30] = ALU(XOR) | BYTE, [0x31] = ALU(XOR),
-    [0x26] = SEG(ES), [0x2e] = SEG(CS), [0x36] = SEG(SS), [0x3e] = SEG(DS),
-    [0x64] = SEG(FS), [0x65] = SEG(GS),
+    PAIR(0x00, ALU(ADD)),
+    PAIR(0x08, ALU(OR)),
+    PAIR(0x10, ALU(ADC)),
+    PAIR(0x18, ALU(SBB)),
+    PAIR(0x20, ALU(AND)),
+    PAIR(0x28, ALU(SUB)),
+    PAIR(0x30, ALU(XOR)),
+    [0x26] = SEG(ES),
+    [0x2e] = SEG(CS),
+    [0x36] = SEG(SS),
+    [0x3e] = SEG(DS),
+    [0x64] = SEG(FS),
+    [0x65] = SEG(GS),
     [0x40 ... 0x4f] = K_REX | PREFIX,
     [0x66] = K_SIZE | PREFIX,
     [0x67] = K_ADDR | PREFIX,
-    [0x80] = IN_GROUP(1) | IMM8 | BYTE, [0x81] = IN_GROUP(1) | IMMZ, [0x83] = IN_GROUP(1) | IMM8,
-    [0x86] = ALU(XCHG) | BYTE, [0x87] = ALU(XCHG),
-    [0x88] = STORE | BYTE,     [0x89] = STORE,
-    [0x6c] = OP(INS) | BYTE,  [0x6d] = OP(INS),
-    [0x6e] = OP(OUTS) | BYTE, [0x6f] = OP(OUTS),
-    [0xa2] = OP(MOV) | MOFFS | BYTE, [0xa3] = OP(MOV) | MOFFS,
-    [0xa4] = OP(MOVS) | BYTE, [0xa5] = OP(MOVS),
-    [0xaa] = OP(STOS) | BYTE, [0xab] = OP(STOS),
-    [0xc6] = IN_GROUP(11) | IMM8 | BYTE, [0xc7] = IN_GROUP(11) | IMMZ,
-    [0xe4] = OP(IN) | IMM8 | BYTE,  [0xe5] = OP(IN) | IMM8,
-    [0xe6] = OP(OUT) | IMM8 | BYTE, [0xe7] = OP(OUT) | IMM8,
-    [0xec] = OP(IN) | BYTE,  [0xed] = OP(IN),
-    [0xee] = OP(OUT) | BYTE, [0xef] = OP(OUT),
+    [0x80] = IN_GROUP(1) | IMM8 | BYTE,
+    [0x81] = IN_GROUP(1) | IMMZ,
+    [0x83] = IN_GROUP(1) | IMM8,
+    PAIR(0x86, ALU(XCHG)),
+    PAIR(0x88, STORE),
+    PAIR(0x6c, OP(INS)),
+    PAIR(0x6e, OP(OUTS)),
+    PAIR(0xa2, OP(MOV) | MOFFS),
+    PAIR(0xa4, OP(MOVS)),
+    PAIR(0xaa, OP(STOS)),
+    [0xc6] = IN_GROUP(11) | IMM8 | BYTE,
+    [0xc7] = IN_GROUP(11) | IMMZ,
+    PAIR(0xe4, OP(IN) | IMM8),
+    PAIR(0xe6, OP(OUT) | IMM8),
+    PAIR(0xec, OP(IN)),
+    PAIR(0xee, OP(OUT)),
     [0xf0] = K_LOCK | PREFIX,
     [0xf2] = K_REP | PREFIX,
     [0xf3] = K_REP | PREFIX,
     [0xf4] = OP(HLT),
-    [0xf6] = IN_GROUP(3) | BYTE, [0xf7] = IN_GROUP(3),
-    [0xfa] = OP(CLI), [0xfb] = OP(STI),
-    [0xfe] = IN_GROUP(4) | BYTE, [0xff] = IN_GROUP(4),
+    PAIR(0xf6, IN_GROUP(3)),
+    [0xfa] = OP(CLI),
+    [0xfb] = OP(STI),
+    PAIR(0xfe, IN_GROUP(4)),
 };
 
 static const uint16_t two_byte[256] = {
@@ -90,14 +118,21 @@ static const uint16_t two_byte[256] = {
     [0x06] = OP(CLTS),
     [0x08] = OP(WBINVD), /* invd: to drop dirty lines is no guest's right */
     [0x09] = OP(WBINVD),
-    [0x20] = OP(READ_CR) | MODRM,  [0x21] = OP(READ_DR) | MODRM,
-    [0x22] = OP(WRITE_CR) | MODRM, [0x23] = OP(WRITE_DR) | MODRM,
-    [0x30] = OP(WRMSR), [0x31] = OP(RDTSC), [0x32] = OP(RDMSR), [0x33] = OP(RDPMC),
+    [0x20] = OP(READ_CR) | MODRM,
+    [0x21] = OP(READ_DR) | MODRM,
+    [0x22] = OP(WRITE_CR) | MODRM,
+    [0x23] = OP(WRITE_DR) | MODRM,
+    [0x30] = OP(WRMSR),
+    [0x31] = OP(RDTSC),
+    [0x32] = OP(RDMSR),
+    [0x33] = OP(RDPMC),
     [0xa2] = OP(CPUID),
-    [0xab] = ALU(BTS), [0xb3] = ALU(BTR), [0xbb] = ALU(BTC),
-    [0xb0] = ALU(CMPXCHG) | BYTE, [0xb1] = ALU(CMPXCHG),
+    [0xab] = ALU(BTS),
+    [0xb3] = ALU(BTR),
+    [0xbb] = ALU(BTC),
+    PAIR(0xb0, ALU(CMPXCHG)),
     [0xba] = IN_GROUP(8) | IMM8,
-    [0xc0] = ALU(XADD) | BYTE, [0xc1] = ALU(XADD),
+    PAIR(0xc0, ALU(XADD)),
 };
 
 /* By the middle bits of ModRM.  Members left out do not write, or not only that operand. */
@@ -112,17 +147,17 @@ static const uint16_t groups[][8] = {
 
 /* The prefixes that were met, one word; the last four bits of REX are its lowest. */
 enum {
-    PX_B      = 0x0001,
-    PX_X      = 0x0002,
-    PX_R      = 0x0004,
-    PX_W      = 0x0008,
-    PX_REX    = 0x00f0, /* there is one */
-    PX_SIZE   = 0x0100,
-    PX_ADDR   = 0x0200,
-    PX_LOCK   = 0x0400,
-    PX_REP    = 0x0800,
-    PX_SEG    = 0x1000, /* a segment was chosen: */
-    PX_SEG_AT = 16,     /* enum emul_seg from this bit on */
+    PX_B = 0x0001,
+    PX_X = 0x0002,
+    PX_R = 0x0004,
+    PX_W = 0x0008,
+    PX_REX = 0x00f0, /* there is one */
+    PX_SIZE = 0x0100,
+    PX_ADDR = 0x0200,
+    PX_LOCK = 0x0400,
+    PX_REP = 0x0800,
+    PX_SEG = 0x1000, /* a segment was chosen: */
+    PX_SEG_AT = 16,  /* enum emul_seg from this bit on */
 };
 
 /*
@@ -172,15 +207,16 @@ static always_inline unsigned int take_opcode(struct cursor *cur, enum emul_mode
         if (!(entry & PREFIX)) {
             return unlikely(byte == 0x0f) ? two_byte[cur->byte[cur->at++]] : entry;
         }
-        if (unlikely(cur->at == EMUL_INSN_MAX)) {
-            return 0; /* nothing but prefixes */
-        }
         if (unlikely(entry != (K_REX | PREFIX))) {
             cur->px = add_prefix(cur->px, entry & KIND, mode);
         } else if (likely(mode == EMUL_MODE_64)) {
             cur->px = (cur->px & ~0xfu) | PX_REX | byte;
         } else {
             return 0; /* inc and dec of a register */
+        }
+        if (unlikely(cur->at == EMUL_INSN_MAX)) {
+            cur->at++; /* nothing but prefixes: too long */
+            return 0;
         }
     }
 }
@@ -313,8 +349,7 @@ int emul_decode(struct emul_insn *insn, const struct emul_fetch *f, enum emul_mo
         }
     }
     insn->op = entry & KIND;
-    if (unlikely(insn->op == EMUL_OP_NONE || insn->op >= EMUL_OP_INS ||
-                 has_addr16(cur.px, mode))) {
+    if (unlikely(insn->op == EMUL_OP_NONE || insn->op >= EMUL_OP_INS || has_addr16(cur.px, mode))) {
         return decode_end(insn, f, cur.at, EMUL_UNHANDLEABLE);
     }
     insn->bytes = (uint8_t)operand_bytes(cur.px, entry);

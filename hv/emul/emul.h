@@ -42,13 +42,20 @@ enum emul_mode {
     EMUL_MODE_64, /* CS.L = 1 */
 };
 
-enum emul_seg { EMUL_SEG_ES, EMUL_SEG_CS, EMUL_SEG_SS, EMUL_SEG_DS, EMUL_SEG_FS, EMUL_SEG_GS };
+enum emul_seg {
+    EMUL_SEG_ES,
+    EMUL_SEG_CS,
+    EMUL_SEG_SS,
+    EMUL_SEG_DS,
+    EMUL_SEG_FS,
+    EMUL_SEG_GS
+};
 
 /* What an access through a segment must know; in 64-bit mode only the base counts. */
 struct emul_segment {
     uint64_t base;
-    uint32_t first;   /* first and last valid offset: 0 and the limit, or for a */
-    uint32_t last;    /* segment that expands down the limit + 1 and 2^32 - 1   */
+    uint32_t first; /* first and last valid offset: 0 and the limit, or for a */
+    uint32_t last;  /* segment that expands down the limit + 1 and 2^32 - 1   */
     bool is_writable;
 };
 
@@ -65,10 +72,10 @@ struct emul_ops;
 struct emul_ctxt {
     struct cpu_user_regs *regs; /* rip at the instruction; changed on success only */
     const struct emul_ops *ops;
-    void *opaque;               /* the caller's, for its ops */
+    void *opaque; /* the caller's, for its ops */
     enum emul_mode mode;
-    bool is_kernel;             /* the guest's kernel runs: privileged instructions allowed */
-    struct emul_fault fault;    /* out, with EMUL_FAULT */
+    bool is_kernel;          /* the guest's kernel runs: privileged instructions allowed */
+    struct emul_fault fault; /* out, with EMUL_FAULT */
 };
 
 /*
@@ -198,7 +205,7 @@ struct emul_insn {
     uint8_t number; /* of the control or debug register */
     uint8_t vector; /* after EMUL_FAULT: what to raise, error code 0 if it has one */
     int64_t disp;
-    uint64_t imm;   /* sign-extended; for in and out the port */
+    uint64_t imm; /* sign-extended; for in and out the port */
 };
 
 /*
@@ -207,8 +214,8 @@ struct emul_insn {
  * leaves out register destinations: they cannot fault on memory.
  */
 int emul_decode(struct emul_insn *insn, const struct emul_fetch *f, enum emul_mode mode) must_check;
-int emul_decode_priv(struct emul_insn *insn, const struct emul_fetch *f,
-                     enum emul_mode mode) must_check;
+int emul_decode_priv(struct emul_insn *insn, const struct emul_fetch *f, enum emul_mode mode)
+    must_check;
 
 /*
  * Execute @insn at c->regs->rip: any result but EMUL_FETCH.  A rep does one unit

@@ -27,8 +27,8 @@ int emul_page_fault(struct emul_ctxt *c, uint64_t addr, uint32_t error)
     return EMUL_FAULT;
 }
 
-int emul_segment_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset,
-                        unsigned int bytes, bool is_write, uint64_t *addr)
+int emul_segment_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset, unsigned int bytes,
+                        bool is_write, uint64_t *addr)
 {
     struct emul_segment s = { .last = UINT32_MAX, .is_writable = true };
 
@@ -201,8 +201,8 @@ static const struct {
     emul_exec_fn *exec;
     bool is_privileged;
 } executors[EMUL_NR_OPS] = {
-    [EMUL_OP_ADD ... EMUL_OP_DEC] = { exec_alu, false },
-    [EMUL_OP_BTS ... EMUL_OP_BTC] = { exec_bit, false },
+    [EMUL_OP_ADD... EMUL_OP_DEC] = { exec_alu, false },
+    [EMUL_OP_BTS... EMUL_OP_BTC] = { exec_bit, false },
     [EMUL_OP_MOV] = { exec_mov, false },
     [EMUL_OP_XCHG] = { exec_xchg, false },
     [EMUL_OP_CMPXCHG] = { exec_cmpxchg, false },
@@ -213,7 +213,7 @@ static const struct {
     [EMUL_OP_OUTS] = { emul_exec_outs, false },
     [EMUL_OP_IN] = { emul_exec_in, false },
     [EMUL_OP_OUT] = { emul_exec_out, false },
-    [EMUL_OP_CLI ... EMUL_OP_STI] = { emul_exec_interrupts, false },
+    [EMUL_OP_CLI... EMUL_OP_STI] = { emul_exec_interrupts, false },
     [EMUL_OP_HLT] = { emul_exec_hlt, true },
     [EMUL_OP_CLTS] = { emul_exec_clts, true },
     [EMUL_OP_READ_CR] = { emul_exec_read_cr, true },
@@ -222,7 +222,7 @@ static const struct {
     [EMUL_OP_WRITE_DR] = { emul_exec_write_dr, true },
     [EMUL_OP_RDMSR] = { emul_exec_rdmsr, true },
     [EMUL_OP_WRMSR] = { emul_exec_wrmsr, true },
-    [EMUL_OP_RDTSC ... EMUL_OP_RDTSCP] = { emul_exec_rdtsc, false },
+    [EMUL_OP_RDTSC... EMUL_OP_RDTSCP] = { emul_exec_rdtsc, false },
     [EMUL_OP_RDPMC] = { emul_exec_rdpmc, false },
     [EMUL_OP_WBINVD] = { emul_exec_wbinvd, true },
     [EMUL_OP_XSETBV] = { emul_exec_xsetbv, true },

@@ -115,8 +115,12 @@ int emul_hot(struct emul_ctxt *c, const struct emul_fetch *f)
     }
 
 static const struct emul_insn rdmsr = FIXED(RDMSR, 4, 2), wrmsr = FIXED(WRMSR, 4, 2);
-static const struct emul_insn in_out[4] = { /* with the port in dx: 0xec to 0xef */
-    FIXED(IN, 1, 1), FIXED(IN, 4, 1), FIXED(OUT, 1, 1), FIXED(OUT, 4, 1)
+/* With the port in dx: 0xec to 0xef. */
+static const struct emul_insn in_out[4] = {
+    FIXED(IN, 1, 1),
+    FIXED(IN, 4, 1),
+    FIXED(OUT, 1, 1),
+    FIXED(OUT, 4, 1),
 };
 
 int emul_hot_priv(struct emul_ctxt *c, const struct emul_fetch *f)

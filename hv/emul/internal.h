@@ -55,8 +55,8 @@ static inline void reg_write(struct cpu_user_regs *regs, uint8_t reg, unsigned i
 }
 
 /* What emul_linear() does in 32-bit mode, and for FS and GS. */
-int emul_segment_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset,
-                        unsigned int bytes, bool is_write, uint64_t *addr) must_check;
+int emul_segment_linear(struct emul_ctxt *c, enum emul_seg seg, uint64_t offset, unsigned int bytes,
+                        bool is_write, uint64_t *addr) must_check;
 
 /* Canonical addresses plus 2^47 are below 2^48, and both ends lie in the same half. */
 static always_inline bool emul_is_canonical(uint64_t addr, unsigned int bytes)

@@ -23,8 +23,8 @@ static bool is_used_up(const struct emul_ctxt *c, const struct emul_insn *insn)
 static int unit(struct emul_ctxt *c, const struct emul_insn *insn, enum emul_seg seg, uint8_t reg,
                 uint64_t *addr)
 {
-    return emul_linear(c, seg, address_register(c, insn, reg), insn->bytes,
-                       reg == REG_OFFSET(rdi), addr);
+    return emul_linear(c, seg, address_register(c, insn, reg), insn->bytes, reg == REG_OFFSET(rdi),
+                       addr);
 }
 
 static void step(struct emul_ctxt *c, const struct emul_insn *insn, uint8_t reg)
@@ -58,9 +58,9 @@ int emul_exec_stos(struct emul_ctxt *c, const struct emul_insn *insn)
     }
     rc = unit(c, insn, EMUL_SEG_ES, REG_OFFSET(rdi), &addr);
     if (!rc) {
-        rc = c->ops->write ? c->ops->write(c, addr, insn->bytes,
-                                           c->regs->rax & emul_mask[insn->bytes])
-                           : EMUL_UNHANDLEABLE;
+        rc = c->ops->write
+                 ? c->ops->write(c, addr, insn->bytes, c->regs->rax & emul_mask[insn->bytes])
+                 : EMUL_UNHANDLEABLE;
     }
     if (rc) {
         return rc;

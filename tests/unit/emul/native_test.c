@@ -107,53 +107,59 @@ static void put(struct trial *t, uint64_t val, unsigned int bytes)
     t->length += bytes;
 }
 
-enum form_kind { PLAIN, BIT_REG, STRING, MOFFS };
+enum form_kind {
+    PLAIN,
+    BIT_REG,
+    STRING,
+    MOFFS
+};
 
 static const struct form {
     uint8_t escape, opcode;
-    int8_t reg;        /* ModRM.reg, or -1 for a register */
-    uint8_t imm;       /* bytes of immediate; 4: by operand size */
+    int8_t reg;  /* ModRM.reg, or -1 for a register */
+    uint8_t imm; /* bytes of immediate; 4: by operand size */
     bool is_byte, can_lock;
     enum form_kind kind;
 } forms[] = {
-    { 0, 0x00, -1, 0, true, true, PLAIN }, { 0, 0x01, -1, 0, false, true, PLAIN },
-    { 0, 0x08, -1, 0, true, true, PLAIN }, { 0, 0x09, -1, 0, false, true, PLAIN },
-    { 0, 0x10, -1, 0, true, true, PLAIN }, { 0, 0x11, -1, 0, false, true, PLAIN },
-    { 0, 0x18, -1, 0, true, true, PLAIN }, { 0, 0x19, -1, 0, false, true, PLAIN },
-    { 0, 0x20, -1, 0, true, true, PLAIN }, { 0, 0x21, -1, 0, false, true, PLAIN },
-    { 0, 0x28, -1, 0, true, true, PLAIN }, { 0, 0x29, -1, 0, false, true, PLAIN },
-    { 0, 0x30, -1, 0, true, true, PLAIN }, { 0, 0x31, -1, 0, false, true, PLAIN },
-    { 0, 0x80, 0, 1, true, true, PLAIN },  { 0, 0x80, 1, 1, true, true, PLAIN },
-    { 0, 0x80, 2, 1, true, true, PLAIN },  { 0, 0x80, 3, 1, true, true, PLAIN },
-    { 0, 0x80, 4, 1, true, true, PLAIN },  { 0, 0x80, 5, 1, true, true, PLAIN },
-    { 0, 0x80, 6, 1, true, true, PLAIN },  { 0, 0x81, 0, 4, false, true, PLAIN },
-    { 0, 0x81, 1, 4, false, true, PLAIN }, { 0, 0x81, 2, 4, false, true, PLAIN },
-    { 0, 0x81, 3, 4, false, true, PLAIN }, { 0, 0x81, 4, 4, false, true, PLAIN },
-    { 0, 0x81, 5, 4, false, true, PLAIN }, { 0, 0x81, 6, 4, false, true, PLAIN },
-    { 0, 0x83, 0, 1, false, true, PLAIN }, { 0, 0x83, 1, 1, false, true, PLAIN },
-    { 0, 0x83, 4, 1, false, true, PLAIN }, { 0, 0x83, 5, 1, false, true, PLAIN },
-    { 0, 0x86, -1, 0, true, true, PLAIN }, { 0, 0x87, -1, 0, false, true, PLAIN },
-    { 0, 0x88, -1, 0, true, false, PLAIN }, { 0, 0x89, -1, 0, false, false, PLAIN },
-    { 0, 0xc6, 0, 1, true, false, PLAIN }, { 0, 0xc7, 0, 4, false, false, PLAIN },
-    { 0, 0xf6, 2, 0, true, true, PLAIN },  { 0, 0xf6, 3, 0, true, true, PLAIN },
-    { 0, 0xf7, 2, 0, false, true, PLAIN }, { 0, 0xf7, 3, 0, false, true, PLAIN },
-    { 0, 0xfe, 0, 0, true, true, PLAIN },  { 0, 0xfe, 1, 0, true, true, PLAIN },
-    { 0, 0xff, 0, 0, false, true, PLAIN }, { 0, 0xff, 1, 0, false, true, PLAIN },
-    { 15, 0xb0, -1, 0, true, true, PLAIN }, { 15, 0xb1, -1, 0, false, true, PLAIN },
-    { 15, 0xc0, -1, 0, true, true, PLAIN }, { 15, 0xc1, -1, 0, false, true, PLAIN },
+    { 0, 0x00, -1, 0, true, true, PLAIN },     { 0, 0x01, -1, 0, false, true, PLAIN },
+    { 0, 0x08, -1, 0, true, true, PLAIN },     { 0, 0x09, -1, 0, false, true, PLAIN },
+    { 0, 0x10, -1, 0, true, true, PLAIN },     { 0, 0x11, -1, 0, false, true, PLAIN },
+    { 0, 0x18, -1, 0, true, true, PLAIN },     { 0, 0x19, -1, 0, false, true, PLAIN },
+    { 0, 0x20, -1, 0, true, true, PLAIN },     { 0, 0x21, -1, 0, false, true, PLAIN },
+    { 0, 0x28, -1, 0, true, true, PLAIN },     { 0, 0x29, -1, 0, false, true, PLAIN },
+    { 0, 0x30, -1, 0, true, true, PLAIN },     { 0, 0x31, -1, 0, false, true, PLAIN },
+    { 0, 0x80, 0, 1, true, true, PLAIN },      { 0, 0x80, 1, 1, true, true, PLAIN },
+    { 0, 0x80, 2, 1, true, true, PLAIN },      { 0, 0x80, 3, 1, true, true, PLAIN },
+    { 0, 0x80, 4, 1, true, true, PLAIN },      { 0, 0x80, 5, 1, true, true, PLAIN },
+    { 0, 0x80, 6, 1, true, true, PLAIN },      { 0, 0x81, 0, 4, false, true, PLAIN },
+    { 0, 0x81, 1, 4, false, true, PLAIN },     { 0, 0x81, 2, 4, false, true, PLAIN },
+    { 0, 0x81, 3, 4, false, true, PLAIN },     { 0, 0x81, 4, 4, false, true, PLAIN },
+    { 0, 0x81, 5, 4, false, true, PLAIN },     { 0, 0x81, 6, 4, false, true, PLAIN },
+    { 0, 0x83, 0, 1, false, true, PLAIN },     { 0, 0x83, 1, 1, false, true, PLAIN },
+    { 0, 0x83, 4, 1, false, true, PLAIN },     { 0, 0x83, 5, 1, false, true, PLAIN },
+    { 0, 0x86, -1, 0, true, true, PLAIN },     { 0, 0x87, -1, 0, false, true, PLAIN },
+    { 0, 0x88, -1, 0, true, false, PLAIN },    { 0, 0x89, -1, 0, false, false, PLAIN },
+    { 0, 0xc6, 0, 1, true, false, PLAIN },     { 0, 0xc7, 0, 4, false, false, PLAIN },
+    { 0, 0xf6, 2, 0, true, true, PLAIN },      { 0, 0xf6, 3, 0, true, true, PLAIN },
+    { 0, 0xf7, 2, 0, false, true, PLAIN },     { 0, 0xf7, 3, 0, false, true, PLAIN },
+    { 0, 0xfe, 0, 0, true, true, PLAIN },      { 0, 0xfe, 1, 0, true, true, PLAIN },
+    { 0, 0xff, 0, 0, false, true, PLAIN },     { 0, 0xff, 1, 0, false, true, PLAIN },
+    { 15, 0xb0, -1, 0, true, true, PLAIN },    { 15, 0xb1, -1, 0, false, true, PLAIN },
+    { 15, 0xc0, -1, 0, true, true, PLAIN },    { 15, 0xc1, -1, 0, false, true, PLAIN },
     { 15, 0xab, -1, 0, false, true, BIT_REG }, { 15, 0xb3, -1, 0, false, true, BIT_REG },
     { 15, 0xbb, -1, 0, false, true, BIT_REG }, { 15, 0xba, 5, 1, false, true, PLAIN },
-    { 15, 0xba, 6, 1, false, true, PLAIN }, { 15, 0xba, 7, 1, false, true, PLAIN },
-    { 0, 0xa4, 0, 0, true, false, STRING }, { 0, 0xa5, 0, 0, false, false, STRING },
-    { 0, 0xaa, 0, 0, true, false, STRING }, { 0, 0xab, 0, 0, false, false, STRING },
-    { 0, 0xa2, 0, 0, true, false, MOFFS },  { 0, 0xa3, 0, 0, false, false, MOFFS },
+    { 15, 0xba, 6, 1, false, true, PLAIN },    { 15, 0xba, 7, 1, false, true, PLAIN },
+    { 0, 0xa4, 0, 0, true, false, STRING },    { 0, 0xa5, 0, 0, false, false, STRING },
+    { 0, 0xaa, 0, 0, true, false, STRING },    { 0, 0xab, 0, 0, false, false, STRING },
+    { 0, 0xa2, 0, 0, true, false, MOFFS },     { 0, 0xa3, 0, 0, false, false, MOFFS },
 };
 
 /* Values at the edges of every width are likelier than chance has them. */
 static uint64_t value(void)
 {
-    static const uint64_t edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-                                      0x80000000, 0xffffffff, INT64_MAX, 1ull << 63, ~0ull };
+    static const uint64_t edges[] = { 0,          1,         0x7f,       0x80,       0xff,
+                                      0x7fff,     0x8000,    0xffff,     0x7fffffff, 0x80000000,
+                                      0xffffffff, INT64_MAX, 1ull << 63, ~0ull };
 
     return one_in(3) ? edges[below(14)] : rnd();
 }

@@ -57,8 +57,8 @@ static const struct name {
     { ZYDIS_MNEMONIC_RDMSR, EMUL_OP_RDMSR },     { ZYDIS_MNEMONIC_WRMSR, EMUL_OP_WRMSR },
     { ZYDIS_MNEMONIC_RDTSC, EMUL_OP_RDTSC },     { ZYDIS_MNEMONIC_RDTSCP, EMUL_OP_RDTSCP },
     { ZYDIS_MNEMONIC_RDPMC, EMUL_OP_RDPMC },     { ZYDIS_MNEMONIC_WBINVD, EMUL_OP_WBINVD },
-    { ZYDIS_MNEMONIC_INVD, EMUL_OP_WBINVD },
-    { ZYDIS_MNEMONIC_XSETBV, EMUL_OP_XSETBV },   { ZYDIS_MNEMONIC_CPUID, EMUL_OP_CPUID },
+    { ZYDIS_MNEMONIC_INVD, EMUL_OP_WBINVD },     { ZYDIS_MNEMONIC_XSETBV, EMUL_OP_XSETBV },
+    { ZYDIS_MNEMONIC_CPUID, EMUL_OP_CPUID },
 };
 
 /* One sequence of bytes, and what Zydis makes of it. */
@@ -68,8 +68,8 @@ struct opinion {
     ZyanStatus status;
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    uint8_t op;    /* ours, for its mnemonic; EMUL_OP_NONE: not one of ours */
-    bool is_priv;  /* op is of emul_decode_priv() */
+    uint8_t op;   /* ours, for its mnemonic; EMUL_OP_NONE: not one of ours */
+    bool is_priv; /* op is of emul_decode_priv() */
 };
 
 static void disagree(const struct opinion *o, const char *about, long ours, long theirs)
@@ -265,8 +265,7 @@ static void ask_zydis(struct opinion *o)
     if (!decoders[0].stack_width) {
         ZydisDecoderInit(&decoders[EMUL_MODE_32], ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
                          ZYDIS_STACK_WIDTH_32);
-        ZydisDecoderInit(&decoders[EMUL_MODE_64], ZYDIS_MACHINE_MODE_LONG_64,
-                         ZYDIS_STACK_WIDTH_64);
+        ZydisDecoderInit(&decoders[EMUL_MODE_64], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     }
     memset(o->operands, 0, sizeof(o->operands));
     o->op = EMUL_OP_NONE;
