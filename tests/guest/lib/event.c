@@ -8,11 +8,13 @@
 #define NR_PORTS 4096
 
 static event_handler *handlers[NR_PORTS];
+static uint64_t ports_of_cpu[MAX_CPUS][NR_PORTS / 64]; /* whose upcall takes a port */
 
 void event_init(void)
 {
     for (unsigned int i = 0; i < ARRAY_SIZE(shared_info->evtchn_mask); i++) {
         shared_info->evtchn_mask[i] = ~0ul;
+        ports_of_cpu[0][i] = ~0ul;
     }
 }
 
@@ -26,11 +28,25 @@ void event_set_handler(unsigned int port, event_handler *handler)
     WRITE_ONCE(handlers[port], handler);
 }
 
+void event_set_cpu(unsigned int port, unsigned int cpu)
+{
+    for (unsigned int id = 0; id < MAX_CPUS; id++) {
+        uint64_t *word = &ports_of_cpu[id][port / 64], bit = 1ul << (port % 64);
+
+        if (id == cpu) {
+            __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+        } else {
+            __atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
+        }
+    }
+}
+
 static void dispatch_word(unsigned int word)
 {
     unsigned long pending;
 
     while ((pending = READ_ONCE(shared_info->evtchn_pending[word]) &
+                      ports_of_cpu[this_cpu()->id][word] &
                       ~READ_ONCE(shared_info->evtchn_mask[word]))) {
         unsigned int port = word * 64 + (unsigned int)__builtin_ctzl(pending);
 
@@ -103,6 +119,9 @@ long event_bind_virq(unsigned int virq, unsigned int cpu)
     struct evtchn_bind_virq bind = { .virq = virq, .vcpu = cpu };
     long rc = hyper_event(EVTCHNOP_bind_virq, &bind);
 
+    if (rc == 0) {
+        event_set_cpu(bind.port, cpu);
+    }
     return rc ? rc : (long)bind.port;
 }
 
@@ -111,6 +130,9 @@ long event_bind_ipi(unsigned int cpu)
     struct evtchn_bind_ipi bind = { .vcpu = cpu };
     long rc = hyper_event(EVTCHNOP_bind_ipi, &bind);
 
+    if (rc == 0) {
+        event_set_cpu(bind.port, cpu);
+    }
     return rc ? rc : (long)bind.port;
 }
 

@@ -6,8 +6,11 @@
 
 typedef void event_handler(unsigned int port);
 
-void event_init(void);     /* once, and event_init_cpu() on each further vCPU */
+void event_init(void);     /* once */
 void event_dispatch(void); /* the upcall */
+
+/* Whose upcall takes @port: vCPU 0's unless said otherwise; binding for a vCPU says so. */
+void event_set_cpu(unsigned int port, unsigned int cpu);
 void event_set_handler(unsigned int port, event_handler *handler);
 
 struct vcpu_info *event_vcpu_info(void); /* this vCPU's */
