@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "lib/bits.h"
 #include "lib/compiler.h"
 
 #define NR_CPUS        256u
@@ -131,7 +132,7 @@ static inline unsigned int cpumask_count(const struct cpumask *m)
     unsigned int n = 0;
 
     for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
-        n += (unsigned int)__builtin_popcountll(m->bits[i]);
+        n += bit_count(m->bits[i]);
     }
     return n;
 }
