@@ -30,14 +30,14 @@ struct note_rule {
     size_t size;   /* of a text, its NUL included */
 };
 
-#define NUMBER(member)                                        \
-    {                                                         \
-        NOTE_NUMBER, offsetof(struct kernel_image, member), 0 \
+#define NUMBER(member)                                                                             \
+    {                                                                                              \
+        NOTE_NUMBER, offsetof(struct kernel_image, member), 0                                      \
     }
-#define TEXT(member)                                      \
-    {                                                     \
-        NOTE_TEXT, offsetof(struct kernel_image, member), \
-            sizeof(((struct kernel_image *)0)->member)    \
+#define TEXT(member)                                                                               \
+    {                                                                                              \
+        NOTE_TEXT, offsetof(struct kernel_image, member),                                          \
+            sizeof(((struct kernel_image *)0)->member)                                             \
     }
 
 static const struct note_rule rules[] = {

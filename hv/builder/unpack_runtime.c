@@ -66,8 +66,7 @@ void __init free(void *memory)
 
 noreturn void __init __stack_chk_fail(void)
 {
-    log_err("unpacking the dom0 kernel wrote beyond a buffer on the stack");
-    __builtin_trap(); /* and the handler of the trap panics */
+    panic("unpacking the dom0 kernel wrote beyond a buffer on the stack");
 }
 
 /* Optional to zstd, but code at our addresses cannot call a missing function. */

@@ -147,9 +147,12 @@ static int by_pfn(const void *a, const void *b)
 static void check_parts(const struct dom0_layout *l)
 {
     struct part parts[] = {
-        { l->kernel_pfn, l->nr_kernel_pages }, { l->initrd_pfn, l->nr_initrd_pages },
-        { l->p2m_pfn, l->nr_p2m_pages },       { l->start_info_pfn, 1 },
-        { l->tables_pfn, l->nr_tables },       { l->p2m_tables_pfn, l->nr_p2m_tables },
+        { l->kernel_pfn, l->nr_kernel_pages },
+        { l->initrd_pfn, l->nr_initrd_pages },
+        { l->p2m_pfn, l->nr_p2m_pages },
+        { l->start_info_pfn, 1 },
+        { l->tables_pfn, l->nr_tables },
+        { l->p2m_tables_pfn, l->nr_p2m_tables },
         { l->stack_pfn, 1 },
     };
     uint64_t boot_end = (l->boot.end_va - l->boot.va) >> 12;
