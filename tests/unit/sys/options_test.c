@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* The options that need more than a type. */
+/* sources: hv/sys/options.c hv/sys/cmdline.c hv/lib/string.c hv/lib/format.c tests/unit/sys/fake_log.c */
+#include "sys/options.h"
+
+#include "sys/fake_log.h"
+
+static unsigned int levels[2], guest_levels[2];
+
+void log_set_levels(unsigned int always, unsigned int limited)
+{
+    levels[0] = always;
+    levels[1] = limited;
+}
+
+void log_set_guest_levels(unsigned int always, unsigned int limited)
+{
+    guest_levels[0] = always;
+    guest_levels[1] = limited;
+}
+
+static void good(const char *line)
+{
+    fake_log_reset();
+    options_parse(line);
+    assert_int_equal(fake_log_nr_lines(), 0);
+}
+
+static void bad(const char *line)
+{
+    fake_log_reset();
+    options_parse(line);
+    assert_int_equal(fake_log_nr_lines(), 1);
+}
+
+static void dom0_memory_has_bounds_parts_and_rests(void **state)
+{
+    const uint64_t gib = 1ul << 30;
+
+    good("dom0_mem=512M,min:256M,max:1G");
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 4 * gib, 0), gib / 2);
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem_min, 4 * gib, 0), gib / 4);
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem_max, 4 * gib, 0), gib);
+    good("dom0_mem=-1G");
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 4 * gib, 0), 3 * gib);
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, gib / 2, 0), 0);
+    good("dom0_mem=50%");
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 100 * gib, 0), 50 * gib);
+    good("dom0_mem=1G+10%");
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 100 * gib, 0), 10 * gib);
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 5 * gib, 0), gib);
+    assert_int_equal(option_memory_bytes(&(struct option_memory){ 0 }, gib, 77), 77);
+    bad("dom0_mem=");
+    bad("dom0_mem=max:");
+    bad("dom0_mem=12X");
+    bad("dom0_mem=101%");
+    bad("dom0_mem=1G+");
+    bad("dom0_mem=+10%");
+}
+
+static void dom0_vcpus_are_a_number_or_a_range(void **state)
+{
+    static const struct {
+        const char *line;
+        uint32_t low, high;
+    } cases[] = {
+        { "dom0_max_vcpus=4", 4, 4 },   { "dom0_max_vcpus=2-8", 2, 8 },
+        { "dom0_max_vcpus=-3", 0, 3 },  { "dom0_max_vcpus=2-", 2, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        good(cases[i].line);
+        assert_int_equal(hv_options.dom0_min_vcpus, cases[i].low);
+        assert_int_equal(hv_options.dom0_max_vcpus, cases[i].high);
+    }
+    bad("dom0_max_vcpus=0");
+    bad("dom0_max_vcpus=8-2");
+    bad("dom0_max_vcpus=many");
+    bad("dom0_max_vcpus");
+}
+
+static void log_levels_have_a_limited_part(void **state)
+{
+    good("loglvl=all guest_loglvl=error/warning");
+    assert_int_equal(levels[0], LOG_DEBUG + 1);
+    assert_int_equal(guest_levels[0], LOG_ERR + 1);
+    assert_int_equal(guest_levels[1], LOG_WARN + 1);
+    good("guest_loglvl=none");
+    assert_int_equal(guest_levels[1], 0);
+    bad("loglvl=loud");
+    bad("loglvl=all/");
+}
+
+static void what_stock_configurations_say_is_understood(void **state)
+{
+    good("placeholder no-real-mode edd=off console=com1,vga com1=115200,8n1 vga=current,keep "
+         "dom0_vcpus_pin dom0=pv noreboot sched=credit maxcpus=2 gnttab_max_frames=64 "
+         "gnttab=max-ver:1 acpi=on noapic x2apic=off conring_size=64k conswitch=bx sync_console");
+    assert_string_equal(hv_options.console, "com1,vga");
+    assert_string_equal(hv_options.com[0], "115200,8n1");
+    assert_true(hv_options.vga_keep);
+    assert_true(hv_options.noreboot);
+    assert_int_equal(hv_options.max_cpus, 2);
+    assert_int_equal(hv_options.gnttab_max_version, 1);
+    assert_int_equal(hv_options.conring_bytes, 65536);
+    assert_int_equal(hv_options.conswitch, 'b');
+    assert_true(hv_options.conswitch_stay);
+    good("nosmp reboot=k");
+    assert_int_equal(hv_options.max_cpus, 1);
+    assert_int_equal(hv_options.reboot, OPTION_REBOOT_KEYBOARD);
+    bad("smt=0 iommu=no ucode=scan watchdog crashkernel=256M flask=disabled spec-ctrl=no xpti=0 "
+        "cpuid=x console_timestamps=date hpet=1 cpufreq=xen max_cstate=1 tsc=unstable nmi=dom0 "
+        "mce=1 bootscrub=0");
+    assert_non_null(strstr(fake_log_last(), "accepted without effect"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dom0_memory_has_bounds_parts_and_rests),
+        cmocka_unit_test(dom0_vcpus_are_a_number_or_a_range),
+        cmocka_unit_test(log_levels_have_a_limited_part),
+        cmocka_unit_test(what_stock_configurations_say_is_understood),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
