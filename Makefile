@@ -29,6 +29,12 @@ CFLAGS   := -std=gnu17 -O2 -g -ffreestanding -fPIE -fvisibility=hidden -fno-comm
 	    -fdebug-prefix-map=$(CURDIR)=. \
 	    -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef \
 	    -Wno-unused-parameter
+# Indirect calls go through x86/thunk.S.
+ifneq ($(findstring clang,$(notdir $(CC))),)
+CFLAGS   += -mretpoline-external-thunk -fno-jump-tables
+else
+CFLAGS   += -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables
+endif
 ifneq ($(findstring clang,$(notdir $(CC))),)
 # Variables of other files are reached directly here as well: there is one image and no other.
 CFLAGS   += -fdirect-access-external-data -Wthread-safety

@@ -26,7 +26,7 @@
 struct domain;
 
 /* Bits of vcpu->exit_work: what must be looked at before the guest goes on. */
-#define EXIT_SYSRET   1u        /* [o] the frame may be left by SYSRET (set by syscall entry and fast iret) */
+#define EXIT_IDLE     1u        /* [c] always set of idle vCPUs: they leave to the idle loop */
 #define EXIT_NMI      2u        /* [a] an NMI waits */
 #define EXIT_MCE      4u        /* [a] a machine check waits */
 #define EXIT_TRAP     8u        /* [o] pv.inject has an exception to deliver */

@@ -13,8 +13,7 @@
 
 /* ----- called by x86/entry.S; interrupts off, on the CPU's stack, v is current ----- */
 
-/* An exception or interrupt came while the guest ran; v->regs has it. */
-void trap_from_guest(struct vcpu *v);
+/* The guest's exceptions: pv_exception(), x86/entry.h.  v->regs has it. */
 /* SYSCALL in guest-user mode. */
 void pv_syscall_from_user(struct vcpu *v);
 /* SYSENTER, always from guest-user mode as far as the guest is concerned. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Per-CPU data.  Each CPU has a block of CPU_BLOCK_SIZE bytes, aligned to its
- * size: guard page, IST stacks, main stack, and struct cpu at the very top, so
+ * size: IST stacks, guard page, main stack, and struct cpu at the very top, so
  * that the stack pointer alone tells who we are.  GS belongs to the guest.
  *
  * Variables of DEFINE_PER_CPU live in a copy of section .percpu for each CPU.
@@ -34,7 +34,9 @@ struct cpu {
     uint32_t nr_locks;          /* [s] spinlocks held (debug builds) */
     uint32_t in_nmi;            /* [s] depth of NMI and machine-check handlers */
     struct tss *tss;            /* [c] */
-    uint64_t spare[6];
+    bool is_poked;              /* [s] an interrupt asked for attention since preempt_pending() last told */
+    uint8_t pad[7];
+    uint64_t spare[5];
 };
 
 static_assert(sizeof(struct cpu) % 16 == 0, "the main stack begins right below, aligned");

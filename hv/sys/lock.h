@@ -28,6 +28,7 @@ enum lock_rank {
     LOCK_RANK_TIMER,            /* a CPU's timers */
     LOCK_RANK_ACCOUNT,          /* what a domain owns */
     LOCK_RANK_HEAP,
+    LOCK_RANK_PAGING,           /* the hypervisor's own page tables */
     LOCK_RANK_PAGES,            /* the page allocator */
     LOCK_RANK_CONSOLE,          /* input ring */
     LOCK_RANK_LOG,

@@ -18,7 +18,7 @@ void cpu_poll_requests(void);
 /* Wake @cpu by an interrupt that does nothing else. */
 void cpu_poke(unsigned int cpu);
 
-/* The flush clock now. */
+/* The flush clock now.  What the caller did before is done: its last change was a locked one. */
 uint32_t tlb_clock(void);
 
 /* Must @cpu flush before a frame stamped @stamp may change its type? */
@@ -26,6 +26,9 @@ static inline bool tlb_flushed_since(const struct cpu *cpu, uint32_t stamp)
 {
     return READ_ONCE(cpu->flush_stamp) > stamp;
 }
+
+/* When the clock has come to its end: set it back.  Part of SOFTIRQ_CALL. */
+void tlb_clock_rewind(void);
 
 /* Flush this CPU's guest (non-global) mappings. */
 void tlb_flush_local(void);
@@ -44,3 +47,16 @@ void cr3_load(uint64_t cr3);
 
 /* Run @fn(@arg) on all CPUs in @m at their next safe place, and wait.  No locks may be held. */
 void cpu_call_mask(const struct cpumask *m, void (*fn)(void *), void *arg);
+
+/* SOFTIRQ_CALL: run what other CPUs want run here. */
+void cpu_call_softirq(void);
+
+/*
+ * Start the CPUs with these APIC ids (the boot CPU's own among them is left
+ * out), @max_cpus in all at most; returns when all that will come are online
+ * and in hv_ap_main().  Boot CPU, before paging_seal().
+ */
+void smp_start(const uint32_t *apic_ids, unsigned int nr, unsigned int max_cpus);
+
+/* What a started CPU does, on its own stack, set up and online.  Supplied by main.c. */
+noreturn void hv_ap_main(void);

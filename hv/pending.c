@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What entry.S and x86/ call and no one supplies yet.  Weak, so that each
+ * gives way to the real one when that is linked.
+ */
+#include "domain/vcpu.h"
+#include "hcall/hcall.h"
+#include "pv/pv.h"
+#include "sys/log.h"
+#include "sys/softirq.h"
+#include "x86/entry.h"
+#include "x86/memory.h"
+#include "x86/smp.h"
+
+#define PENDING(ret, name, ...)                                                                    \
+    __attribute__((weak)) ret name(__VA_ARGS__)                                                    \
+    {                                                                                              \
+        panic(#name " is supplied");                                                               \
+    }
+
+PENDING(void, pv_exception, struct vcpu *v)
+PENDING(void, pv_nmi, void)
+PENDING(void, pv_syscall_from_user, struct vcpu *v)
+PENDING(void, pv_sysenter_from_user, struct vcpu *v)
+PENDING(void, pv_deliver_upcall, struct vcpu *v)
+PENDING(void, pv_exit_slow, struct vcpu *v)
+PENDING(void, pv_iret_fault, struct vcpu *v, unsigned int vector, uint32_t error)
+PENDING(void, sched_idle_loop, void)
+PENDING(void, hv_ap_main, void)
+
+__attribute__((weak)) const struct trap_irq_ops trap_irq_ops;
+__attribute__((weak)) const struct x86_memory_ops x86_memory_ops;
+__attribute__((weak)) hcall_fn *const hypercall_table[HYPERCALL_MAX];
+__attribute__((weak)) void (*const softirq_handlers[NR_SOFTIRQS])(void);

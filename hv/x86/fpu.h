@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest's FPU, SSE and AVX state: an area in the format of XSAVE (standard,
+ * not compacted), or of FXSAVE on processors without.  We never use these
+ * registers ourselves, so they are exchanged only when another vCPU runs.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+/* Size the areas; all CPUs alike.  Boot CPU, after features_enable(). */
+void fpu_init(void);
+
+/* This CPU's XCR0 and initial state.  Every CPU, while starting. */
+void fpu_init_cpu(void);
+
+size_t fpu_area_bytes(void);   /* what one area takes */
+uint64_t fpu_xcr0_allowed(void); /* components that guests may use; 0: no XSAVE */
+
+/* An area in the initial state; NULL: no memory. */
+void *must_check fpu_area_alloc(void);
+void fpu_area_free(void *area); /* may be NULL */
+void fpu_area_reset(void *area);
+
+/* Save this CPU's state into @area; all components, whatever the guest's XCR0 is. */
+void fpu_save(void *area);
+
+/* Load @area.  -EINVAL: it is not a valid state, and the initial one is loaded instead. */
+int must_check fpu_restore(const void *area);
+
+/* The XCR0 that is in force for the guest from now on; fpu_xcr0_is_valid() must hold. */
+void fpu_set_guest_xcr0(uint64_t xcr0);
+bool fpu_xcr0_is_valid(uint64_t xcr0);
+
+/*
+ * Copies for the toolstack: @buf receives (gives) exactly fpu_area_bytes().
+ * The import checks: -EINVAL, and @area is unchanged.
+ */
+void fpu_area_export(const void *area, void *buf);
+int must_check fpu_area_import(void *area, const void *buf);

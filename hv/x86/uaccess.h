@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading and writing memory at a guest's own addresses, in the address space
+ * that is loaded.  What cannot be reached makes the access fail, nothing else.
+ *
+ * The address must have come through user_addr(): it makes one in our part of
+ * the address space invalid, without a branch that could be mispredicted.
+ */
+#pragma once
+
+#include "abi/errno.h"
+#include "lib/compiler.h"
+#include "x86/alternative.h"
+#include "x86/extable.h"
+#include "x86/feature_bits.h"
+#include "x86/layout.h"
+
+/* @va; or if that is ours, an address that is not canonical, so that any access to it fails. */
+static inline void *user_addr(uint64_t va)
+{
+#ifndef MANSIO_HOST
+    uint64_t is_ours;
+
+    __asm__("cmp %2, %1\n\t"
+            "sbb %0, %0"
+            : "=r"(is_ours)
+            : "r"(va - LAYOUT_HV_START), "r"(LAYOUT_HV_END - LAYOUT_HV_START)
+            : "cc");
+    va &= ~(is_ours & 1ull << 63);
+#endif
+    return (void *)va;
+}
+
+/*
+ * Bits to and an index with that is to be below @limit: all ones if it is, 0 if
+ * not, even in speculation.
+ */
+static inline uint64_t array_index_mask(uint64_t index, uint64_t limit)
+{
+    uint64_t mask;
+
+    __asm__ volatile("cmp %2, %1\n\t"
+                     "sbb %0, %0"
+                     : "=r"(mask)
+                     : "r"(index), "r"(limit)
+                     : "cc");
+    return mask;
+}
+
+#define array_index_nospec(index, limit) ((index) & array_index_mask(index, limit))
+
+/*
+ * Copy @n bytes, one side or both at a guest's address.  Returns how many bytes
+ * at the end were not copied: 0 is success.
+ */
+size_t must_check copy_user(void *dst, const void *src, size_t n);
+
+/* Zero @n bytes at a guest's address; returns as copy_user(). */
+size_t must_check clear_user(void *dst, size_t n);
+
+#ifdef MANSIO_HOST
+int must_check get_user64(uint64_t *value, const uint64_t *addr);
+int must_check put_user64(uint64_t value, uint64_t *addr);
+int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint64_t new);
+#else
+
+/* FEATURE_SMAP of x86/feature_bits.h, as text. */
+#define USER_TEXT_(x)   #x
+#define USER_TEXT(x)    USER_TEXT_(x)
+#define USER_OPEN       ALT_INSN_IF("stac", USER_TEXT(FEATURE_SMAP))
+#define USER_CLOSE      ALT_INSN_IF("clac", USER_TEXT(FEATURE_SMAP))
+#define user_close()    __asm__ volatile(USER_CLOSE ::: "memory", "cc")
+
+/* All of these: 0, or -EFAULT. */
+static inline int must_check get_user64(uint64_t *value, const uint64_t *addr)
+{
+    uint64_t v;
+
+    __asm__ goto volatile(USER_OPEN "1: mov (%1), %0\n\t" EXTABLE("1b", "%l[fault]") USER_CLOSE
+                          : "=r"(v)
+                          : "r"(addr)
+                          : "memory", "cc"
+                          : fault);
+    ASM_GOTO_OUTPUT();
+    *value = v;
+    return 0;
+fault:
+    user_close();
+    return -EFAULT;
+}
+
+static inline int must_check put_user64(uint64_t value, uint64_t *addr)
+{
+    __asm__ goto volatile(USER_OPEN "1: mov %0, (%1)\n\t" EXTABLE("1b", "%l[fault]") USER_CLOSE
+                          :
+                          : "r"(value), "r"(addr)
+                          : "memory", "cc"
+                          : fault);
+    return 0;
+fault:
+    user_close();
+    return -EFAULT;
+}
+
+/* If *@addr is *@old, make it @new; *@old becomes what was there. */
+static inline int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint64_t new)
+{
+    uint64_t was = *old;
+
+    __asm__ goto volatile(USER_OPEN "1: lock cmpxchg %2, (%1)\n\t" EXTABLE("1b", "%l[fault]")
+                              USER_CLOSE
+                          : "+a"(was)
+                          : "r"(addr), "r"(new)
+                          : "memory", "cc"
+                          : fault);
+    ASM_GOTO_OUTPUT();
+    *old = was;
+    return 0;
+fault:
+    user_close();
+    return -EFAULT;
+}
+
+/* Smaller ones, each in one store. */
+#define USER_SMALL(bits, suffix)                                                                   \
+    static inline int must_check put_user##bits(uint##bits##_t value, uint##bits##_t *addr)        \
+    {                                                                                              \
+        __asm__ goto volatile(USER_OPEN "1: mov" suffix " %0, (%1)\n\t" EXTABLE("1b", "%l[fault]") \
+                                  USER_CLOSE                                                       \
+                              :                                                                    \
+                              : "q"(value), "r"(addr)                                              \
+                              : "memory", "cc"                                                     \
+                              : fault);                                                            \
+        return 0;                                                                                  \
+    fault:                                                                                         \
+        user_close();                                                                              \
+        return -EFAULT;                                                                            \
+    }
+USER_SMALL(8, "b")
+USER_SMALL(16, "w")
+USER_SMALL(32, "l")
+#undef USER_SMALL
+#endif
