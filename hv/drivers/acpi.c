@@ -265,8 +265,9 @@ static __init void read_madt_entry(const struct acpi_table *t, uint32_t at)
 }
 
 /* Shortest length of each entry that read_madt_entry() looks into. */
-static const uint8_t madt_entry_len[] = { [0] = 8, [1] = 12, [2] = 10, [4] = 6,
-                                          [5] = 12, [9] = 16, [10] = 12 };
+static const uint8_t madt_entry_len[] = {
+    [0] = 8, [1] = 12, [2] = 10, [4] = 6, [5] = 12, [9] = 16, [10] = 12
+};
 
 static __init void read_madt(const struct acpi_table *t)
 {

@@ -28,14 +28,14 @@ enum acpi_space {
 };
 
 struct acpi_register {
-    uint8_t space;              /* enum acpi_space */
-    uint8_t bits;               /* 0: there is no such register */
+    uint8_t space; /* enum acpi_space */
+    uint8_t bits;  /* 0: there is no such register */
     uint64_t address;
 };
 
 struct acpi_cpu {
     uint32_t apic_id;
-    uint32_t acpi_id;           /* the processor's number in the tables and the namespace */
+    uint32_t acpi_id; /* the processor's number in the tables and the namespace */
 };
 
 struct acpi_ioapic {
@@ -53,34 +53,34 @@ struct acpi_override {
 
 /* A local interrupt pin that carries NMIs. */
 struct acpi_nmi {
-    uint32_t acpi_id;           /* ACPI_ALL_CPUS: of every CPU */
+    uint32_t acpi_id; /* ACPI_ALL_CPUS: of every CPU */
     uint8_t lint;
     bool is_level, is_active_low;
 };
 #define ACPI_ALL_CPUS 0xffffffffu
 
 struct acpi_pci_segment {
-    uint64_t base;              /* of bus 0's configuration space */
+    uint64_t base; /* of bus 0's configuration space */
     uint16_t segment;
     uint8_t first_bus, last_bus;
 };
 
 struct acpi_table {
     char signature[4];
-    uint32_t len;               /* bytes, header included */
+    uint32_t len; /* bytes, header included */
     paddr_t address;
     const void *data;
 };
 
 struct acpi_info {
-    paddr_t rsdp;               /* 0: this machine has no ACPI */
+    paddr_t rsdp; /* 0: this machine has no ACPI */
     uint32_t nr_tables;
     struct acpi_table tables[ACPI_MAX_TABLES]; /* those whose sums are right, DSDT included */
 
     /* MADT */
     paddr_t lapic;
     bool has_8259;
-    uint32_t nr_cpus;           /* usable ones, in the table's order */
+    uint32_t nr_cpus; /* usable ones, in the table's order */
     struct acpi_cpu cpus[ACPI_MAX_CPUS];
     uint32_t nr_disabled_cpus;
     uint32_t nr_ioapics;
@@ -92,10 +92,10 @@ struct acpi_info {
 
     /* FADT */
     bool has_fadt;
-    uint16_t sci_irq;           /* an ISA interrupt, subject to the overrides */
-    uint16_t smi_command;       /* port; 0: always in ACPI mode */
-    uint8_t acpi_enable;        /* what to write there */
-    uint16_t boot_flags;        /* IAPC_BOOT_ARCH */
+    uint16_t sci_irq;     /* an ISA interrupt, subject to the overrides */
+    uint16_t smi_command; /* port; 0: always in ACPI mode */
+    uint8_t acpi_enable;  /* what to write there */
+    uint16_t boot_flags;  /* IAPC_BOOT_ARCH */
     uint32_t flags;
     struct acpi_register pm1a_event, pm1b_event, pm1a_control, pm1b_control;
     struct acpi_register pm_timer; /* .bits is the counter's width, 24 or 32 */
@@ -108,7 +108,7 @@ struct acpi_info {
     uint8_t s5_type_a, s5_type_b; /* sleep types that switch the machine off */
 
     /* HPET */
-    paddr_t hpet;               /* 0: none */
+    paddr_t hpet; /* 0: none */
     uint8_t hpet_id;
     uint16_t hpet_min_tick;
 

@@ -22,7 +22,7 @@
 
 #define INPUT_SIZE     256u /* a power of two */
 #define SWITCH_PRESSES 3u
-#define POLL_BURST     64u  /* characters taken in one call */
+#define POLL_BURST     64u          /* characters taken in one call */
 #define BOOT_REACH     (1ull << 32) /* mapped at its own address during the start */
 
 /*
@@ -31,26 +31,28 @@
  *   [l]  holder of console_lock
  */
 struct console {
-    bool uart_on[NR_UARTS];     /* [i] log and input */
-    enum boot_video screen;     /* [i] what the log is drawn on now; cleared while it is out of reach */
-    enum boot_video wanted;     /* [i] what it is to be drawn on */
-    bool dom0_has_input;        /* [l] else the debug keys have */
-    uint32_t nr_presses;        /* [l] of the switch key, in a row */
-    uint32_t head, tail;        /* [l] of the ring; equal: empty */
-    char input[INPUT_SIZE];     /* [l] */
+    bool uart_on[NR_UARTS]; /* [i] log and input */
+    enum boot_video screen; /* [i] what the log is drawn on now; cleared while it is out of reach */
+    enum boot_video wanted; /* [i] what it is to be drawn on */
+    bool dom0_has_input;    /* [l] else the debug keys have */
+    uint32_t nr_presses;    /* [l] of the switch key, in a row */
+    uint32_t head, tail;    /* [l] of the ring; equal: empty */
+    char input[INPUT_SIZE]; /* [l] */
 };
 
 static struct console console;
 static struct spinlock console_lock = SPINLOCK_INIT(LOCK_RANK_CONSOLE);
 
-static void lock_console(void) ACQUIRES(console_lock) NO_THREAD_SAFETY
+static void lock_console(void) ACQUIRES(console_lock)
+NO_THREAD_SAFETY
 {
     while (atomic_xchg32(&console_lock.ticket, 1)) {
         cpu_relax();
     }
 }
 
-static void unlock_console(void) RELEASES(console_lock) NO_THREAD_SAFETY
+static void unlock_console(void) RELEASES(console_lock)
+NO_THREAD_SAFETY
 {
     atomic_store32(&console_lock.ticket, 0);
 }

@@ -24,7 +24,8 @@ struct debug_key {
 /* main.c supplies it; ended by a zero key.  `h` lists it and is not in it. */
 extern const struct debug_key debug_keys[];
 
-/* Bring up the devices that the options name.  Once, early; the low 4 GiB may be identity-mapped. */
+/* Bring up the devices that the options name.  Once, early; the low 4 GiB may be identity-mapped.
+ */
 void console_init(void);
 
 /* Stop drawing: the address space is about to change. */
@@ -36,7 +37,8 @@ size_t console_screen_memory(paddr_t *base);
 /* Draw again; that memory is mapped at @mem for good (NULL: it could not be mapped). */
 void console_move_screen(void *mem);
 
-/* dom0 is about to run: it owns the screen from now on (unless vga=keep), and gets what is typed. */
+/* dom0 is about to run: it owns the screen from now on (unless vga=keep), and gets what is typed.
+ */
 void console_give_to_dom0(void);
 
 /* Take in what the serial lines hold and act on it; also the handler of their interrupts. */

@@ -11,7 +11,7 @@
 struct pci_address {
     uint16_t segment;
     uint8_t bus;
-    uint8_t devfn;              /* device << 3 | function */
+    uint8_t devfn; /* device << 3 | function */
 };
 
 /* For log lines: "%04x:%02x:%02x.%u" with PCI_ARGS(a). */
@@ -27,7 +27,7 @@ enum pci_register {
     PCI_BAR0 = 0x10,
     PCI_SECONDARY_BUS = 0x19,
     PCI_CAPABILITIES = 0x34,
-    PCI_EXTENDED = 0x100,       /* registers from here on need PCI Express */
+    PCI_EXTENDED = 0x100, /* registers from here on need PCI Express */
     PCI_CONFIG_SIZE = 0x1000,
 };
 
@@ -37,7 +37,7 @@ enum pci_capability {
     PCI_CAP_MSIX = 0x11,
 };
 
-#define PCI_NO_DEVICE 0xffffu   /* PCI_VENDOR of an empty slot */
+#define PCI_NO_DEVICE 0xffffu /* PCI_VENDOR of an empty slot */
 
 /*
  * Read or write the register @reg, of @size 1, 2 or 4 bytes and aligned to
@@ -53,18 +53,18 @@ unsigned int pci_find_capability(struct pci_address a, uint8_t id);
 unsigned int pci_find_extended_capability(struct pci_address a, uint16_t id);
 
 struct pci_msi {
-    uint8_t at;                 /* offset of the capability */
-    uint8_t max_vectors;        /* 1, 2, 4 ... 32 */
+    uint8_t at;          /* offset of the capability */
+    uint8_t max_vectors; /* 1, 2, 4 ... 32 */
     bool is_64bit;
     bool has_mask;
-    uint8_t data_at;            /* offset of the data register */
-    uint8_t mask_at;            /* offset of the mask register, if has_mask */
+    uint8_t data_at; /* offset of the data register */
+    uint8_t mask_at; /* offset of the mask register, if has_mask */
 };
 
 struct pci_msix {
     uint8_t at;
-    uint16_t nr_entries;        /* 1 .. 2048 */
-    uint8_t table_bar, pba_bar; /* 0 .. 5 */
+    uint16_t nr_entries;               /* 1 .. 2048 */
+    uint8_t table_bar, pba_bar;        /* 0 .. 5 */
     uint32_t table_offset, pba_offset; /* into the BARs, in bytes */
 };
 

@@ -13,8 +13,8 @@
 #include "x86/insn.h"
 
 enum {
-    REG_DATA = 0,      /* divisor's low byte while LCR_DLAB is set */
-    REG_IER = 1,       /* divisor's high byte while LCR_DLAB is set */
+    REG_DATA = 0, /* divisor's low byte while LCR_DLAB is set */
+    REG_IER = 1,  /* divisor's high byte while LCR_DLAB is set */
     REG_FCR = 2,
     REG_LCR = 3,
     REG_MCR = 4,
@@ -38,8 +38,8 @@ struct uart {
     uint16_t base;
     uint8_t irq;
     bool is_present;
-    bool is_stuck;     /* did not take characters in time; one look at a time from now on */
-    uint32_t room;     /* characters that surely fit into the output queue */
+    bool is_stuck; /* did not take characters in time; one look at a time from now on */
+    uint32_t room; /* characters that surely fit into the output queue */
 };
 
 /* What uart_init() found; output is under the log's lock. */
@@ -49,9 +49,9 @@ static struct uart uarts[NR_UARTS] = {
 };
 
 struct uart_config {
-    uint32_t baud;     /* 0: as the firmware left it */
+    uint32_t baud; /* 0: as the firmware left it */
     uint32_t clock_hz;
-    uint8_t line;      /* line control register */
+    uint8_t line; /* line control register */
 };
 
 static uint8_t reg_read(const struct uart *u, unsigned int reg)
@@ -75,7 +75,7 @@ static uint32_t parse_number(const char **s)
     }
     for (;; ++*s) {
         char c = **s;
-        uint32_t digit = c >= '0' && c <= '9' ? (uint32_t)(c - '0')
+        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
                          : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
                                                 : 99;
 

@@ -7,10 +7,10 @@
 
 #include "lib/compiler.h"
 
-#define UART_COM1   0u
-#define UART_COM2   1u
-#define NR_UARTS    2u
-#define UART_PORTS  8u          /* I/O ports of one */
+#define UART_COM1  0u
+#define UART_COM2  1u
+#define NR_UARTS   2u
+#define UART_PORTS 8u /* I/O ports of one */
 
 /*
  * Take up port @index with the settings @config,

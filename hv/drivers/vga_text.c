@@ -5,10 +5,10 @@
 #include "lib/string.h"
 #include "x86/insn.h"
 
-#define COLUMNS   80u
-#define ROWS      25u
-#define BLANK     0x0720u /* space, light grey on black */
-#define PORT_CRTC 0x3d4
+#define COLUMNS          80u
+#define ROWS             25u
+#define BLANK            0x0720u /* space, light grey on black */
+#define PORT_CRTC        0x3d4
 #define CRTC_CURSOR_HIGH 14
 #define CRTC_CURSOR_LOW  15
 

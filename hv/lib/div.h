@@ -27,10 +27,7 @@ static inline uint64_t mul_div64(uint64_t a, uint64_t b, uint64_t c)
 #else
     uint64_t quotient, rest;
 
-    __asm__("mulq %3\n\tdivq %4"
-            : "=&a"(quotient), "=&d"(rest)
-            : "0"(a), "rm"(b), "r"(c)
-            : "cc");
+    __asm__("mulq %3\n\tdivq %4" : "=&a"(quotient), "=&d"(rest) : "0"(a), "rm"(b), "r"(c) : "cc");
     return quotient;
 #endif
 }

@@ -203,9 +203,8 @@ static __init void parse_word(char *word, const struct cmdline_option *table, si
     } else if (!set(o, value, negated)) {
         log_warn("command line: %s cannot be \"%s\"; it is skipped", word, value ? value : "");
     } else if (o->type == CMDLINE_NO_EFFECT && without_effect->len < NAMES_MAX) {
-        without_effect->len +=
-            format_string(without_effect->text + without_effect->len,
-                          NAMES_MAX - without_effect->len, " %s", word);
+        without_effect->len += format_string(without_effect->text + without_effect->len,
+                                             NAMES_MAX - without_effect->len, " %s", word);
     }
 }
 

@@ -8,12 +8,13 @@
 #include "lib/compiler.h"
 
 enum cmdline_type {
-    CMDLINE_BOOL,      /* bool; `name`, `no-name`, `name=` yes no on off true false enable disable 1 0 */
-    CMDLINE_UINT,      /* uint32_t between min and max; decimal, or hexadecimal after 0x */
-    CMDLINE_SIZE,      /* uint64_t bytes between min and max; suffix B K M G T, none is K */
+    CMDLINE_BOOL, /* bool; `name`, `no-name`, `name=` yes no on off true false enable disable 1 0 */
+    CMDLINE_UINT, /* uint32_t between min and max; decimal, or hexadecimal after 0x */
+    CMDLINE_SIZE, /* uint64_t bytes between min and max; suffix B K M G T, none is K */
     CMDLINE_STRING,    /* char[max], max being its size */
     CMDLINE_CUSTOM,    /* @parse decides */
-    CMDLINE_NO_EFFECT, /* known from other hypervisors of this ABI; has none here and is named in the log */
+    CMDLINE_NO_EFFECT, /* known from other hypervisors of this ABI; has none here and is named in
+                          the log */
     CMDLINE_SILENT,    /* the same, but nobody needs to be told */
 };
 

@@ -19,27 +19,27 @@
 #include "sys/lock.h"
 #include "x86/insn.h"
 
-#define RING_SIZE     32768u
-#define LINE_MAX      400u
-#define NR_PARTIAL    4u
-#define PARTIAL_MAX   160u
-#define NR_LIMITS     64u
-#define LIMIT_LINES   10u
-#define LIMIT_CYCLES  (1ull << 31) /* about a second */
-#define OUR_LIMIT     (NR_LIMITS - 1)
+#define RING_SIZE    32768u
+#define LINE_MAX     400u
+#define NR_PARTIAL   4u
+#define PARTIAL_MAX  160u
+#define NR_LIMITS    64u
+#define LIMIT_LINES  10u
+#define LIMIT_CYCLES (1ull << 31) /* about a second */
+#define OUR_LIMIT    (NR_LIMITS - 1)
 
 /* A line a domain has begun. */
 struct partial {
     unsigned int domid;
-    uint32_t len;               /* 0: free */
-    uint64_t since;             /* TSC at its first character */
+    uint32_t len;   /* 0: free */
+    uint64_t since; /* TSC at its first character */
     char text[PARTIAL_MAX];
 };
 
 /* Domains whose numbers are equal modulo NR_LIMITS - 1 share one; our own lines have the last. */
 struct limit {
-    uint64_t since;             /* TSC at the begin of this period */
-    uint32_t nr_lines;          /* printed in it */
+    uint64_t since;    /* TSC at the begin of this period */
+    uint32_t nr_lines; /* printed in it */
     uint32_t nr_dropped;
 };
 
@@ -53,10 +53,10 @@ static char first_ring[RING_SIZE];
 static struct spinlock log_lock = SPINLOCK_INIT(LOCK_RANK_LOG);
 static char *ring = first_ring;
 static uint32_t ring_size = RING_SIZE;
-static uint32_t ring_end;       /* position after the last byte */
-static uint32_t ring_held;      /* bytes in it */
-static uint32_t ring_cleared;   /* where log_clear() came last */
-static uint32_t nr_lines;       /* of our own, up to 2 */
+static uint32_t ring_end;     /* position after the last byte */
+static uint32_t ring_held;    /* bytes in it */
+static uint32_t ring_cleared; /* where log_clear() came last */
+static uint32_t nr_lines;     /* of our own, up to 2 */
 static bool has_news;
 static struct partial partials[NR_PARTIAL];
 static struct limit limits[NR_LIMITS];
@@ -65,14 +65,16 @@ static struct levels our_levels = { LOG_INFO + 1, LOG_INFO + 1 };
 static struct levels guest_levels = { 0, LOG_WARN + 1 };
 static bool in_panic;
 
-static void lock_log(void) ACQUIRES(log_lock) NO_THREAD_SAFETY
+static void lock_log(void) ACQUIRES(log_lock)
+NO_THREAD_SAFETY
 {
     while (!in_panic && atomic_xchg32(&log_lock.ticket, 1)) {
         cpu_relax();
     }
 }
 
-static void unlock_log(void) RELEASES(log_lock) NO_THREAD_SAFETY
+static void unlock_log(void) RELEASES(log_lock)
+NO_THREAD_SAFETY
 {
     atomic_store32(&log_lock.ticket, 0);
 }
@@ -118,7 +120,7 @@ static void put_abi_mark(void) REQUIRES(log_lock)
 
 /* One line of ours: prefix, text, newline; too long a text is cut. */
 static void put_line(const char *prefix, const char *fmt, va_list args) REQUIRES(log_lock)
-    printf_like(2, 0);
+printf_like(2, 0);
 
 static void put_line(const char *prefix, const char *fmt, va_list args)
 {
@@ -135,7 +137,7 @@ static void put_line(const char *prefix, const char *fmt, va_list args)
 }
 
 static void put_formatted(const char *prefix, const char *fmt, ...) REQUIRES(log_lock)
-    printf_like(2, 3);
+printf_like(2, 3);
 
 static void put_formatted(const char *prefix, const char *fmt, ...)
 {

@@ -13,10 +13,10 @@
 #include "lib/compiler.h"
 
 enum log_level {
-    LOG_ERR,     /* something is lost: always shown */
-    LOG_WARN,    /* something is refused or odd */
-    LOG_INFO,    /* what was found and done */
-    LOG_DEBUG,   /* details for developers */
+    LOG_ERR,   /* something is lost: always shown */
+    LOG_WARN,  /* something is refused or odd */
+    LOG_INFO,  /* what was found and done */
+    LOG_DEBUG, /* details for developers */
 };
 
 /* Print one line; @fmt without the newline at its end.  See lib/format.h for the conversions. */
@@ -34,7 +34,8 @@ void log_print(enum log_level level, const char *fmt, ...) printf_like(2, 3);
  */
 void log_guest(unsigned int domid, const char *fmt, ...) printf_like(2, 3);
 
-/* Text that domain @domid prints itself: each line gets `(dN) `, control characters are made harmless. */
+/* Text that domain @domid prints itself: each line gets `(dN) `, control characters are made
+ * harmless. */
 void log_domain_output(unsigned int domid, const char *text, size_t len_bytes);
 
 /* dom0's console text: passed on to the serial line and screen as it is, not into the ring. */
@@ -71,7 +72,8 @@ void log_begin_panic(void);
 /* Where text goes beside the ring; each write is bounded in time by the device's speed alone. */
 struct log_sink {
     const char *name;
-    void (*write)(const char *text, size_t len_bytes); /* under the log's lock; drops text while off */
+    void (*write)(const char *text,
+                  size_t len_bytes); /* under the log's lock; drops text while off */
 };
 
 /* The sinks, ended by NULL; drivers/console.c supplies them. */

@@ -293,19 +293,35 @@ static __init bool parse_guest_loglvl(const char *value)
     return parse_levels(value, log_set_guest_levels);
 }
 
-#define BOOL(n, member)           { .name = n, .type = CMDLINE_BOOL, .value = &hv_options.member }
+#define BOOL(n, member)                                                                            \
+    {                                                                                              \
+        .name = n, .type = CMDLINE_BOOL, .value = &hv_options.member                               \
+    }
 #define UINT(n, member, low, top)                                                                  \
-    { .name = n, .type = CMDLINE_UINT, .value = &hv_options.member, .min = low, .max = top }
+    {                                                                                              \
+        .name = n, .type = CMDLINE_UINT, .value = &hv_options.member, .min = low, .max = top       \
+    }
 #define SIZE(n, member, low, top)                                                                  \
-    { .name = n, .type = CMDLINE_SIZE, .value = &hv_options.member, .min = low, .max = top }
+    {                                                                                              \
+        .name = n, .type = CMDLINE_SIZE, .value = &hv_options.member, .min = low, .max = top       \
+    }
 #define STRING(n, member)                                                                          \
     {                                                                                              \
         .name = n, .type = CMDLINE_STRING, .value = hv_options.member,                             \
         .max = sizeof(hv_options.member)                                                           \
     }
-#define CUSTOM(n, fn) { .name = n, .type = CMDLINE_CUSTOM, .parse = fn }
-#define NO_EFFECT(n)  { .name = n, .type = CMDLINE_NO_EFFECT }
-#define SILENT(n)     { .name = n, .type = CMDLINE_SILENT }
+#define CUSTOM(n, fn)                                                                              \
+    {                                                                                              \
+        .name = n, .type = CMDLINE_CUSTOM, .parse = fn                                             \
+    }
+#define NO_EFFECT(n)                                                                               \
+    {                                                                                              \
+        .name = n, .type = CMDLINE_NO_EFFECT                                                       \
+    }
+#define SILENT(n)                                                                                  \
+    {                                                                                              \
+        .name = n, .type = CMDLINE_SILENT                                                          \
+    }
 
 static const struct cmdline_option options[] __initconst = {
     STRING("console", console),

@@ -9,11 +9,11 @@ struct option_memory {
     uint64_t bytes;
     uint8_t percent;
     bool is_set;
-    bool all_but;               /* the machine's less this */
+    bool all_but; /* the machine's less this */
 };
 
 enum option_reboot {
-    OPTION_REBOOT_AUTO,         /* what firmware says, then the ways that usually work */
+    OPTION_REBOOT_AUTO, /* what firmware says, then the ways that usually work */
     OPTION_REBOOT_ACPI,
     OPTION_REBOOT_KEYBOARD,
     OPTION_REBOOT_PCI,
@@ -22,29 +22,29 @@ enum option_reboot {
 
 struct hv_options {
     /* consoles */
-    char console[64];           /* console=: a list of com1, com2, vga, none */
-    char com[2][64];            /* com1=, com2=: see uart_init() */
+    char console[64]; /* console=: a list of com1, com2, vga, none */
+    char com[2][64];  /* com1=, com2=: see uart_init() */
     bool has_com[2];
-    bool vga_keep;              /* vga=keep: the log stays on the screen after the start */
-    uint64_t conring_bytes;     /* conring_size=; 0: the built-in ring */
-    char conswitch;             /* conswitch=: this with Ctrl, three times, switches input */
-    bool conswitch_stay;        /* conswitch=ax: input stays with the hypervisor after the start */
+    bool vga_keep;          /* vga=keep: the log stays on the screen after the start */
+    uint64_t conring_bytes; /* conring_size=; 0: the built-in ring */
+    char conswitch;         /* conswitch=: this with Ctrl, three times, switches input */
+    bool conswitch_stay;    /* conswitch=ax: input stays with the hypervisor after the start */
 
     /* dom0 */
     struct option_memory dom0_mem, dom0_mem_min, dom0_mem_max;
-    uint32_t dom0_min_vcpus;    /* dom0_max_vcpus=min-max */
-    uint32_t dom0_max_vcpus;    /* 0: one for each CPU */
+    uint32_t dom0_min_vcpus; /* dom0_max_vcpus=min-max */
+    uint32_t dom0_max_vcpus; /* 0: one for each CPU */
     bool dom0_vcpus_pin;
-    bool dom0_pvh;              /* dom0=pvh */
+    bool dom0_pvh; /* dom0=pvh */
 
     /* machine */
-    uint32_t max_cpus;          /* maxcpus=, nosmp */
-    bool acpi;                  /* acpi=off: find CPUs and interrupts without its tables */
-    bool noapic;                /* passed on to dom0's kernel */
+    uint32_t max_cpus; /* maxcpus=, nosmp */
+    bool acpi;         /* acpi=off: find CPUs and interrupts without its tables */
+    bool noapic;       /* passed on to dom0's kernel */
     bool x2apic;
     bool noreboot;
     enum option_reboot reboot;
-    char clocksource[16];       /* clocksource=: hpet, acpi, pit, tsc; "": the best */
+    char clocksource[16]; /* clocksource=: hpet, acpi, pit, tsc; "": the best */
     bool hpet;
 
     /* domains */

@@ -67,8 +67,7 @@ static void show_stack(uint64_t sp)
         uint64_t word = *(const uint64_t *)sp;
         uint64_t offset;
 
-        if (symbol_lookup(word, &offset) && offset >= 7 &&
-            follows_call((const uint8_t *)word)) {
+        if (symbol_lookup(word, &offset) && offset >= 7 && follows_call((const uint8_t *)word)) {
             show_place("called from", word);
             nr++;
         }

@@ -5,7 +5,8 @@
 #include "abi/xen.h"
 #include "lib/compiler.h"
 
-/* What panic() needs from above; main.c supplies it.  Each must work at any moment, without locks. */
+/* What panic() needs from above; main.c supplies it.  Each must work at any moment, without locks.
+ */
 struct panic_ops {
     /* Write into @buf who runs on this CPU, such as `d0v1`. */
     void (*describe_current)(char *buf, size_t size);

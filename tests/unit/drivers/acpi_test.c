@@ -113,13 +113,13 @@ static void put_madt(void)
     put_n(MADT + 40, 1, 4);
     add_entry((uint8_t[]){ 0, 8, 0, 0, 1, 0, 0, 0 }, 8);
     add_entry((uint8_t[]){ 0, 8, 1, 2, 1, 0, 0, 0 }, 8);
-    add_entry((uint8_t[]){ 0, 8, 2, 4, 0, 0, 0, 0 }, 8);              /* disabled */
+    add_entry((uint8_t[]){ 0, 8, 2, 4, 0, 0, 0, 0 }, 8); /* disabled */
     add_entry((uint8_t[]){ 9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0 }, 16);
     add_entry((uint8_t[]){ 9, 16, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0 }, 16); /* again */
     add_entry((uint8_t[]){ 1, 12, 3, 0, 0, 0, 0xc0, 0xfe, 24, 0, 0, 0 }, 12);
     add_entry((uint8_t[]){ 2, 10, 0, 0, 2, 0, 0, 0, 0, 0 }, 10);
     add_entry((uint8_t[]){ 2, 10, 0, 9, 9, 0, 0, 0, 0x0d, 0 }, 10);
-    add_entry((uint8_t[]){ 0x7f, 3, 0 }, 3);                          /* unknown */
+    add_entry((uint8_t[]){ 0x7f, 3, 0 }, 3); /* unknown */
     add_entry((uint8_t[]){ 4, 6, 0xff, 5, 0, 1 }, 6);
     put_table(MADT, "APIC", madt_len);
 }

@@ -103,12 +103,8 @@ static void settings_reach_the_device(void **state)
         uint16_t divisor;
         uint8_t lcr;
     } cases[] = {
-        { "", 1, 0x03 },
-        { "115200,8n1", 1, 0x03 },
-        { "9600,7e2", 12, 0x1e },
-        { "38400", 3, 0x03 },
-        { "1200/1843200,8o1", 1536, 0x0b },
-        { "115200,8n1,0x3f8,4", 1, 0x03 },
+        { "", 1, 0x03 },      { "115200,8n1", 1, 0x03 },          { "9600,7e2", 12, 0x1e },
+        { "38400", 3, 0x03 }, { "1200/1843200,8o1", 1536, 0x0b }, { "115200,8n1,0x3f8,4", 1, 0x03 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -130,8 +126,9 @@ static void auto_keeps_the_speed(void **state)
 
 static void nonsense_is_named(void **state)
 {
-    static const char *const cases[] = { "x", "115200,9n1", "115200,8x1", "115200,8n1,0x10000",
-                                         "0", "230400", "115200,8n1,0x3f8,4,5" };
+    static const char *const cases[] = {
+        "x", "115200,9n1", "115200,8x1", "115200,8n1,0x10000", "0", "230400", "115200,8n1,0x3f8,4,5"
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         plug(state);

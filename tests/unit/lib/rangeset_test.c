@@ -114,8 +114,7 @@ static void it_agrees_with_a_bitmap(void **state)
         }
         assert_int_equal(rangeset_contains(&s, first, last), all);
         assert_int_equal(rangeset_overlaps(&s, first, last), any);
-        assert_int_equal(add ? rangeset_add(&s, first, last) : rangeset_remove(&s, first, last),
-                         0);
+        assert_int_equal(add ? rangeset_add(&s, first, last) : rangeset_remove(&s, first, last), 0);
         for (uint32_t i = 1; i < s.nr; i++) {
             assert_true(s.ranges[i - 1].last + 1 < s.ranges[i].first);
         }

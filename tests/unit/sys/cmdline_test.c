@@ -89,8 +89,8 @@ static void sizes_have_units(void **state)
         const char *line;
         uint64_t bytes;
     } cases[] = {
-        { "size=512M", 512ul << 20 }, { "size=2g", 2ul << 30 },   { "size=1T", 1ul << 40 },
-        { "size=4k", 4096 },          { "size=77b", 77 },         { "size=3", 3 << 10 },
+        { "size=512M", 512ul << 20 }, { "size=2g", 2ul << 30 }, { "size=1T", 1ul << 40 },
+        { "size=4k", 4096 },          { "size=77b", 77 },       { "size=3", 3 << 10 },
         { "size=0x10M", 16ul << 20 },
     };
 

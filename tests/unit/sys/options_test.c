@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The options that need more than a type. */
-/* sources: hv/sys/options.c hv/sys/cmdline.c hv/lib/string.c hv/lib/format.c tests/unit/sys/fake_log.c */
+/* sources: hv/sys/options.c hv/sys/cmdline.c hv/lib/string.c hv/lib/format.c
+ * tests/unit/sys/fake_log.c */
 #include "sys/options.h"
 
 #include "sys/fake_log.h"
@@ -64,8 +65,10 @@ static void dom0_vcpus_are_a_number_or_a_range(void **state)
         const char *line;
         uint32_t low, high;
     } cases[] = {
-        { "dom0_max_vcpus=4", 4, 4 },   { "dom0_max_vcpus=2-8", 2, 8 },
-        { "dom0_max_vcpus=-3", 0, 3 },  { "dom0_max_vcpus=2-", 2, 0 },
+        { "dom0_max_vcpus=4", 4, 4 },
+        { "dom0_max_vcpus=2-8", 2, 8 },
+        { "dom0_max_vcpus=-3", 0, 3 },
+        { "dom0_max_vcpus=2-", 2, 0 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
