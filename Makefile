@@ -3,6 +3,7 @@
 # make CC=clang      the same with clang, below build/clang
 # make check         layers, layout, headers, both compilers, forbidden words
 # make unit          the sources on this machine, under the sanitizers
+# make fuzz          random inputs to what reads untrusted bytes, FUZZ_SECONDS each
 # make iso           build/mansio.iso, which boots from CD and USB, by BIOS and UEFI
 # make test          everything that CI runs; installs the packages that are missing
 .PHONY: all count clean
@@ -114,5 +115,6 @@ clean:
 	rm -rf build
 
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 # Last, as one of them asks for second expansion of what follows.
 -include $(wildcard tools/*/*.mk bench/*.mk tests/guest/*.mk)

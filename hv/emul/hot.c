@@ -15,6 +15,7 @@
 
 #define REX_W 0x08u
 #define REX_R 0x04u
+#define REX_X 0x02u
 #define REX_B 0x01u
 
 /*
@@ -29,7 +30,7 @@ static always_inline const uint8_t *plain_operand(const struct emul_ctxt *c, con
     uint64_t ea = reg_read(c->regs, emul_gpr[rm | (rex & REX_B) << 3]);
     int32_t disp;
 
-    if (rm == 4 && *at++ != 0x24) { /* SIB: rsp or r12, no index */
+    if (rm == 4 && (*at++ != 0x24 || rex & REX_X)) { /* SIB: rsp or r12, no index */
         return NULL;
     }
     if (modrm < 0x40) {

@@ -318,7 +318,7 @@ static void both_ways_do_the_same(void **state)
     static const char *const cases[] = {
         "\x48\x87\x07",         "\x48\x87\x47\xf8", "\x4d\x87\xac\x24\x10\x00\x00\x00",
         "\x48\x89\x57\x08",     "\xf0\x80\x27\xfd", "\xf0\x41\x80\x64\x24\x10\xfd",
-        "\xf0\x80\x67\x01\x81",
+        "\xf0\x80\x67\x01\x81", "\x4b\x89\x04\x24", /* REX.X makes r12 an index */
     };
 
     for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -328,7 +328,7 @@ static void both_ways_do_the_same(void **state)
         fake_reset();
         memset(&fake.regs, 0x11 * (i + 1), offsetof(struct cpu_user_regs, error_code));
         fake.regs.rdi = FAKE_PAGE + 64;
-        fake.regs.r12 = FAKE_PAGE + 96;
+        fake.regs.r12 = i == 7 ? FAKE_PAGE / 2 : FAKE_PAGE + 96;
         for (unsigned int j = 0; j < 256; j++) {
             fake.page[j] = (uint8_t)(j * 73 + i);
         }

@@ -24,7 +24,7 @@
 #include "emul/emul.h"
 
 #define DATA_BYTES 16384u
-#define ROUNDS     30000
+#define ROUNDS     60000
 #define FLAGS_MASK 0xcd5ul /* CF PF AF ZF SF DF OF */
 #define GS_BASE    0x340ul
 
@@ -217,9 +217,11 @@ static void memory_operand(struct trial *t, unsigned int reg, uint64_t target, u
 
     put(t, mod << 6 | (reg & 7) << 3 | rm, 1);
     if (rm == 4) {
-        base = below(8);
-        index = below(8) | (t->rex & 2) << 2;
-        scale = below(4);
+        bool is_0x24 = one_in(2); /* what rsp and r12 alone look like, but for REX.X */
+
+        base = is_0x24 ? 4 : below(8);
+        index = (is_0x24 ? 4 : below(8)) | (t->rex & 2) << 2;
+        scale = is_0x24 ? 0 : below(4);
         put(t, scale << 6 | (index & 7) << 3 | base, 1);
     }
     if (mod == 0 && rm == 5) {
@@ -261,9 +263,23 @@ static void string_operands(struct trial *t)
     }
 }
 
+/* Those with a short cut come often: xchg and mov of a register, andb. */
+static const struct form *choose_form(void)
+{
+    static const uint8_t opcodes[] = { 0x80, 0x87, 0x89 };
+    bool is_hot = one_in(3);
+    uint8_t opcode = opcodes[below(3)];
+    const struct form *f;
+
+    do {
+        f = &forms[below(ARRAY_SIZE(forms))];
+    } while (is_hot && (f->opcode != opcode || (opcode == 0x80 && f->reg != 4)));
+    return f;
+}
+
 static void make(struct trial *t)
 {
-    const struct form *f = &forms[below(ARRAY_SIZE(forms))];
+    const struct form *f = choose_form();
     uint64_t target = (uint64_t)new_target();
     unsigned int imm, reg;
 
