@@ -53,7 +53,7 @@ struct test {
         __attribute__((used, section(".tests"))) = { #name, name };                                \
     static void name(void)
 
-/* Note the first failure of the running test.  It goes on; CHECK returns besides. */
+/* Note a failure of the running test.  It goes on; CHECK returns besides. */
 void test_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool test_failed(void);

@@ -14,7 +14,9 @@ uint64_t first_tsc;
 
 extern const struct test tests_start[], tests_end[];
 
-static bool has_failed; /* the running test */
+#define MAX_SAID 20 /* failures of one test that are printed */
+
+static unsigned int nr_failures; /* of the running test */
 
 void guest_main(struct start_info *info);
 
@@ -27,7 +29,7 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 {
     va_list args;
 
-    if (__atomic_exchange_n(&has_failed, true, __ATOMIC_SEQ_CST)) {
+    if (__atomic_fetch_add(&nr_failures, 1, __ATOMIC_SEQ_CST) >= MAX_SAID) {
         return;
     }
     print("%s:%d: ", file, line);
@@ -39,7 +41,7 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 
 bool test_failed(void)
 {
-    return has_failed;
+    return nr_failures != 0;
 }
 
 bool guest_option(const char *word)
@@ -66,11 +68,11 @@ __attribute__((weak)) void guest_run(void)
     unsigned int nr_failed = 0, nr_tests = (unsigned int)(tests_end - tests_start);
 
     for (unsigned int i = 0; i < nr_tests; i++) {
-        has_failed = false;
+        nr_failures = 0;
         print("test %s: running\n", tests_start[i].name);
         tests_start[i].run();
-        print("test %s: %s\n", tests_start[i].name, has_failed ? "FAILED" : "ok");
-        nr_failed += has_failed;
+        print("test %s: %s\n", tests_start[i].name, nr_failures ? "FAILED" : "ok");
+        nr_failed += nr_failures != 0;
     }
     print("guest: %u passed, %u failed\n", nr_tests - nr_failed, nr_failed);
 }
