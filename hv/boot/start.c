@@ -51,8 +51,46 @@ __init noreturn void boot_start(uint32_t magic, uint64_t info_paddr, uint64_t im
     hv_main();
 }
 
+static __init void report_memory(void)
+{
+    static const char *const names[] __initconst = {
+        [E820_RAM] = "RAM",      [E820_RESERVED] = "reserved", [E820_ACPI] = "ACPI",
+        [E820_NVS] = "ACPI NVS", [E820_UNUSABLE] = "bad",
+    };
+
+    for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
+        const struct e820_entry *e = &boot_info.e820[i];
+        const char *name = e->type < ARRAY_SIZE(names) ? names[e->type] : NULL;
+
+        log_info("boot: memory %#lx-%#lx %s (%u)", e->start, e->start + e->len - 1,
+                 name ? name : "of another type", e->type);
+    }
+}
+
+static __init void report_screen(void)
+{
+    if (boot_info.video == BOOT_VIDEO_FRAMEBUFFER) {
+        log_info("boot: screen %ux%u, %u bits a pixel, at %#lx", boot_info.fb.width,
+                 boot_info.fb.height, boot_info.fb.bits_per_pixel, boot_info.fb.base.a);
+    } else {
+        log_info("boot: %s", boot_info.video == BOOT_VIDEO_TEXT ? "text screen" : "no screen");
+    }
+}
+
 __init void boot_check(void)
 {
+    log_info("boot: %s, loader \"%s\", %s, image at %#lx-%#lx", boot_info.protocol,
+             boot_info.loader, boot_info.efi_system_table.a ? "EFI" : "BIOS",
+             boot_info.image_start.a, boot_info.image_end.a - 1);
+    log_info("boot: command line \"%s\"", boot_info.cmdline);
+    for (uint32_t i = 0; i < boot_info.nr_modules; i++) {
+        const struct boot_module *m = &boot_info.modules[i];
+
+        log_info("boot: module %u: %lu bytes at %#lx \"%s\"", i, m->len_bytes, m->start.a,
+                 m->cmdline);
+    }
+    report_memory();
+    report_screen();
     if (!has_ram()) {
         panic("boot: the loader (%s, \"%s\") gave no memory map: start Mansio by multiboot, "
               "multiboot2 or PVH",

@@ -11,5 +11,5 @@
  */
 noreturn void boot_start(uint32_t magic, uint64_t info_paddr, uint64_t image_paddr);
 
-/* Panics if the loader left out what nothing can be done without. */
+/* Reports what boot_info holds; panics if the loader left out what nothing can be done without. */
 void boot_check(void);
