@@ -6,6 +6,7 @@
 
 #include "boot/start.h"
 #include "drivers/console.h"
+#include "drivers/power.h"
 #include "lib/format.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
@@ -26,15 +27,11 @@ static uint32_t tsc_khz(void)
     return 1000000;
 }
 
-static void reboot(void)
-{
-}
-
 const struct panic_ops panic_ops = {
     .describe_current = describe_current,
     .stop_others = stop_others,
     .tsc_khz = tsc_khz,
-    .reboot = reboot,
+    .reboot = power_reset,
 };
 
 static void console_input_ready(void)

@@ -11,14 +11,12 @@
 #include "drivers/fb_console.h"
 #include "drivers/uart.h"
 #include "drivers/vga_text.h"
-#include "lib/atomic.h"
 #include "lib/string.h"
 #include "sys/boot_info.h"
 #include "sys/cmdline.h"
 #include "sys/lock.h"
 #include "sys/log.h"
 #include "sys/options.h"
-#include "x86/insn.h"
 
 #define INPUT_SIZE     256u /* a power of two */
 #define SWITCH_PRESSES 3u
@@ -42,20 +40,6 @@ struct console {
 
 static struct console console;
 static struct spinlock console_lock = SPINLOCK_INIT(LOCK_RANK_CONSOLE);
-
-static void lock_console(void) ACQUIRES(console_lock)
-NO_THREAD_SAFETY
-{
-    while (atomic_xchg32(&console_lock.ticket, 1)) {
-        cpu_relax();
-    }
-}
-
-static void unlock_console(void) RELEASES(console_lock)
-NO_THREAD_SAFETY
-{
-    atomic_store32(&console_lock.ticket, 0);
-}
 
 static void com1_write(const char *text, size_t len_bytes)
 {
@@ -171,9 +155,9 @@ void console_give_to_dom0(void)
         console_leave_screen();
     }
     if (!hv_options.conswitch_stay) {
-        lock_console();
+        spin_lock(&console_lock);
         console.dom0_has_input = true;
-        unlock_console();
+        spin_unlock(&console_lock);
         announce_switch(true);
     }
 }
@@ -241,9 +225,9 @@ static void handle(char c)
 {
     enum typed typed;
 
-    lock_console();
+    spin_lock(&console_lock);
     typed = take(c);
-    unlock_console();
+    spin_unlock(&console_lock);
     if (typed == TYPED_SWITCH) {
         announce_switch(console.dom0_has_input);
     } else if (typed == TYPED_FOR_DOM0) {
@@ -273,10 +257,10 @@ size_t console_read(char *buf, size_t len_bytes)
 {
     size_t n = 0;
 
-    lock_console();
+    spin_lock(&console_lock);
     while (n < len_bytes && console.tail != console.head) {
         buf[n++] = console.input[console.tail++ % INPUT_SIZE];
     }
-    unlock_console();
+    spin_unlock(&console_lock);
     return n;
 }

@@ -13,7 +13,6 @@
  */
 #include "sys/log.h"
 
-#include "lib/atomic.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "sys/lock.h"
@@ -68,15 +67,17 @@ static bool in_panic;
 static void lock_log(void) ACQUIRES(log_lock)
 NO_THREAD_SAFETY
 {
-    while (!in_panic && atomic_xchg32(&log_lock.ticket, 1)) {
-        cpu_relax();
+    if (!in_panic) {
+        spin_lock(&log_lock);
     }
 }
 
 static void unlock_log(void) RELEASES(log_lock)
 NO_THREAD_SAFETY
 {
-    atomic_store32(&log_lock.ticket, 0);
+    if (!in_panic) {
+        spin_unlock(&log_lock);
+    }
 }
 
 void log_begin_panic(void)

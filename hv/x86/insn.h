@@ -135,4 +135,15 @@ static inline void halt_for_interrupt(void)
 {
     __asm__ volatile("sti; hlt; cli" ::: "memory");
 }
+
+/* Raise an exception with no table of handlers, which resets the processor. */
+static inline void triple_fault(void)
+{
+    static const struct {
+        uint16_t limit;
+        uint64_t base;
+    } packed none = { 0, 0 };
+
+    __asm__ volatile("lidt %0; int3" ::"m"(none));
+}
 #endif
