@@ -8,12 +8,12 @@
 #include "lib/compiler.h"
 
 struct platform_clock {
-    const char *name;        /* as in the option clocksource= */
+    const char *name; /* as in the option clocksource= */
     const char *title;
-    bool (*start)(void);     /* find and start it; false: there is none, or it stands still */
-    uint64_t (*read)(void);  /* its count, upward, modulo .mask() + 1 */
-    uint64_t (*mask)(void);  /* of a started one */
-    uint64_t (*hz)(void);    /* ticks a second of a started one */
+    bool (*start)(void);    /* find and start it; false: there is none, or it stands still */
+    uint64_t (*read)(void); /* its count, upward, modulo .mask() + 1 */
+    uint64_t (*mask)(void); /* of a started one */
+    uint64_t (*hz)(void);   /* ticks a second of a started one */
 };
 
 /* All kinds there are, the best first; ended by one without a name. */

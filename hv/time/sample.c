@@ -110,7 +110,8 @@ uint64_t clock_told_tsc_hz(void)
     bool is_virtual = cpuid(1, 0).c >> 31;
     uint32_t max_virtual = is_virtual ? cpuid(0x40000000, 0).a : 0;
 
-    /* The leaf where hypervisors tell the frequency in kHz; what they virtualise comes before the rest. */
+    /* The leaf where hypervisors tell the frequency in kHz; what they virtualise comes before the
+     * rest. */
     if (max_virtual >= 0x40000010 && max_virtual < 0x40000100) {
         uint64_t khz = cpuid(0x40000010, 0).a;
 

@@ -13,7 +13,8 @@
 
 #include "lib/types.h"
 
-/* system_ns = base_ns + ((tsc - base_tsc) << shift or >> -shift) * mul >> 32: the form guests get. */
+/* system_ns = base_ns + ((tsc - base_tsc) << shift or >> -shift) * mul >> 32: the form guests get.
+ */
 struct time_scale {
     uint64_t base_tsc;
     uint64_t base_ns;
@@ -28,7 +29,8 @@ struct time_ops {
 };
 extern const struct time_ops time_ops;
 
-/* Choose the platform clock, take the first sample, read the wall clock.  From here on time_now() counts. */
+/* Choose the platform clock, take the first sample, read the wall clock.  From here on time_now()
+ * counts. */
 void time_init(void);
 
 /* On another CPU, before it arms a timer: take over the scale. */
@@ -40,7 +42,8 @@ void time_sync_cpus(void);
 /* Take the second sample and make the scale of it; refine it by timers from now on. */
 void time_calibrate(void);
 
-/* Now, in ns of system time.  Never goes backwards on one CPU; across CPUs within the TSCs' agreement. */
+/* Now, in ns of system time.  Never goes backwards on one CPU; across CPUs within the TSCs'
+ * agreement. */
 uint64_t time_now(void);
 
 /* System time at the TSC value @tsc of this CPU. */
@@ -58,10 +61,12 @@ bool time_tsc_is_stable(void);
 const char *time_platform_name(void);
 uint64_t time_platform_hz(void);
 
-/* Wall clock: seconds and ns since 1970 at system time 0.  Set from the RTC at start, by dom0 later. */
+/* Wall clock: seconds and ns since 1970 at system time 0.  Set from the RTC at start, by dom0
+ * later. */
 void time_wallclock_get(uint64_t *sec, uint32_t *nsec);
 
-/* At system time @at_system_ns it was @sec, @nsec.  A time before that of the start counts as the start's. */
+/* At system time @at_system_ns it was @sec, @nsec.  A time before that of the start counts as the
+ * start's. */
 void time_wallclock_set(uint64_t sec, uint32_t nsec, uint64_t at_system_ns);
 
 struct vcpu_time_info;

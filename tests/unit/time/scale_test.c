@@ -10,9 +10,9 @@
 #include "time/scale.h"
 
 static const uint64_t frequencies[] = {
-    1000, 3579545, 14318180, 24000000, 100000000, 499999999, 500000000, 999999999, 1000000000,
-    1000000001, 1999999999, 2000000000, 2000000001, 2893202000, 3999999999, 4000000001, 5700000000,
-    16000000000, TIME_HZ_MAX,
+    1000,       3579545,    14318180,   24000000,    100000000,   499999999,  500000000,
+    999999999,  1000000000, 1000000001, 1999999999,  2000000000,  2000000001, 2893202000,
+    3999999999, 4000000001, 5700000000, 16000000000, TIME_HZ_MAX,
 };
 
 static uint64_t random64(void)
@@ -89,8 +89,8 @@ static void a_span_read_back_is_never_shorter_than_asked(void **state)
             uint64_t tick_ns = NS_PER_SEC / frequencies[i];
 
             assert_true(time_scale_ns(&s, tsc) >= deadline);
-            assert_true(is_slow || time_scale_ns(&s, tsc) - deadline <=
-                        ns / 10000000 + (tick_ns + 1) * 8 + 8);
+            assert_true(is_slow ||
+                        time_scale_ns(&s, tsc) - deadline <= ns / 10000000 + (tick_ns + 1) * 8 + 8);
         }
     }
 }

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "time/fake.h"
+
+#include "sys/cpu.h"
+#include "sys/lock.h"
+#include "sys/log.h"
+#include "sys/softirq.h"
+#include "time/time.h"
+#include "x86/insn.h"
+#include "x86/lapic.h"
+#include "x86/smp.h"
+
+struct cpu host_cpu;
+struct cpu *cpus[NR_CPUS] = { &host_cpu };
+struct cpumask cpus_online = { { 1 } };
+
+uint64_t fake_tsc, fake_tsc_step, fake_deadline_tsc, fake_local_div = 1;
+uint32_t fake_count_set;
+bool fake_has_deadline;
+unsigned int fake_raised_on = ~0u, fake_scale_changes, fake_log_lines;
+static uint64_t count_set_at;
+
+uint64_t rdtsc(void)
+{
+    return fake_tsc += fake_tsc_step;
+}
+
+uint64_t rdtsc_ordered(void)
+{
+    return rdtsc();
+}
+
+bool lapic_timer_by_tsc(void)
+{
+    return fake_has_deadline;
+}
+
+void lapic_timer_set_tsc(uint64_t tsc)
+{
+    fake_deadline_tsc = tsc;
+}
+
+void lapic_timer_set_ticks(uint32_t count)
+{
+    fake_count_set = count;
+    count_set_at = fake_tsc;
+}
+
+void lapic_timer_start_counting(void)
+{
+    lapic_timer_set_ticks(0xffffffffu);
+}
+
+uint32_t lapic_timer_left(void)
+{
+    uint64_t gone = fake_local_div ? (rdtsc() - count_set_at) / fake_local_div : 0;
+
+    return gone < fake_count_set ? fake_count_set - (uint32_t)gone : 0;
+}
+
+void softirq_raise_on(unsigned int cpu, enum softirq nr)
+{
+    fake_raised_on = cpu;
+}
+
+void cpu_poll_requests(void)
+{
+}
+
+void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+{
+    panic("a lock is taken twice");
+}
+
+void log_print(enum log_level level, const char *fmt, ...)
+{
+    fake_log_lines++;
+}
+
+noreturn void panic(const char *fmt, ...)
+{
+    __builtin_trap();
+}
+
+static void scale_changed(void)
+{
+    fake_scale_changes++;
+}
+
+const struct time_ops time_ops = { .scale_changed = scale_changed };
