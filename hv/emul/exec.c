@@ -251,7 +251,7 @@ static int decoded(struct emul_ctxt *c, const struct emul_insn *insn, int rc)
     return rc == EMUL_FAULT ? emul_fault(c, insn->vector, 0) : rc;
 }
 
-static noinline int run(struct emul_ctxt *c, const struct emul_fetch *f)
+int emul_run_tables(struct emul_ctxt *c, const struct emul_fetch *f)
 {
     struct emul_insn insn;
     int rc = emul_decode(&insn, f, c->mode);
@@ -259,24 +259,10 @@ static noinline int run(struct emul_ctxt *c, const struct emul_fetch *f)
     return decoded(c, &insn, rc);
 }
 
-static noinline int run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
+int emul_run_priv_tables(struct emul_ctxt *c, const struct emul_fetch *f)
 {
     struct emul_insn insn;
     int rc = emul_decode_priv(&insn, f, c->mode);
 
     return decoded(c, &insn, rc);
-}
-
-int emul_run(struct emul_ctxt *c, const struct emul_fetch *f)
-{
-    int rc = emul_hot(c, f);
-
-    return likely(rc != EMUL_NOT_HOT) ? rc : run(c, f);
-}
-
-int emul_run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
-{
-    int rc = emul_hot_priv(c, f);
-
-    return rc != EMUL_NOT_HOT ? rc : run_priv(c, f);
 }

@@ -62,11 +62,11 @@ static always_inline int hot_store(struct emul_ctxt *c, const struct emul_fetch 
     int rc;
 
     if ((op != 0x87 && op != 0x89) || !c->ops->xchg || !c->ops->write) {
-        return EMUL_NOT_HOT;
+        return emul_run_tables(c, f);
     }
     end = plain_operand(c, f->byte + 2, rex, &addr);
     if (unlikely(!end || end > f->byte + f->nr)) {
-        return EMUL_NOT_HOT;
+        return emul_run_tables(c, f);
     }
     rc = op == 0x87 ? c->ops->xchg(c, addr, 8, &val) : c->ops->write(c, addr, 8, val);
     if (unlikely(rc)) {
@@ -77,7 +77,7 @@ static always_inline int hot_store(struct emul_ctxt *c, const struct emul_fetch 
 }
 
 /* lock andb $imm: @f begins with the lock. */
-static always_inline int hot_lock_andb(struct emul_ctxt *c, const struct emul_fetch *f)
+static int hot_lock_andb(struct emul_ctxt *c, const struct emul_fetch *f)
 {
     const uint8_t *at = f->byte + 1;
     unsigned int rex = 0;
@@ -88,25 +88,27 @@ static always_inline int hot_lock_andb(struct emul_ctxt *c, const struct emul_fe
         rex = *at++;
     }
     if (at[0] != 0x80 || (at[1] & 0x38) != 0x20) {
-        return EMUL_NOT_HOT;
+        return emul_run_tables(c, f);
     }
     at = plain_operand(c, at + 1, rex, &addr);
     if (unlikely(!at || at + 1 > f->byte + f->nr)) {
-        return EMUL_NOT_HOT;
+        return emul_run_tables(c, f);
     }
     rc = emul_modify(c, EMUL_OP_AND, addr, 1, *at, &old);
     return unlikely(rc) ? rc : emul_finish(c, (unsigned int)(at + 1 - f->byte));
 }
 
-int emul_hot(struct emul_ctxt *c, const struct emul_fetch *f)
+int emul_run(struct emul_ctxt *c, const struct emul_fetch *f)
 {
-    if (unlikely(c->mode != EMUL_MODE_64)) {
-        return EMUL_NOT_HOT;
+    if (likely(c->mode == EMUL_MODE_64)) {
+        if (likely((f->byte[0] & 0xf8) == (0x40 | REX_W))) {
+            return hot_store(c, f);
+        }
+        if (f->byte[0] == 0xf0) {
+            return hot_lock_andb(c, f);
+        }
     }
-    if (likely((f->byte[0] & 0xf8) == (0x40 | REX_W))) {
-        return hot_store(c, f);
-    }
-    return f->byte[0] == 0xf0 ? hot_lock_andb(c, f) : EMUL_NOT_HOT;
+    return emul_run_tables(c, f);
 }
 
 /* Instructions without operands are always the same bytes, and need no decoding. */
@@ -124,14 +126,14 @@ static const struct emul_insn in_out[4] = {
     FIXED(OUT, 4, 1),
 };
 
-int emul_hot_priv(struct emul_ctxt *c, const struct emul_fetch *f)
+int emul_run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
 {
     const struct emul_insn *insn;
 
     if ((f->byte[0] & 0xfc) == 0xec) {
         insn = &in_out[f->byte[0] & 3];
     } else if (f->byte[0] != 0x0f) {
-        return EMUL_NOT_HOT;
+        return emul_run_priv_tables(c, f);
     } else if (emul_is_forced_cpuid(f) && f->nr >= FORCED_CPUID_LENGTH) {
         int rc = emul_exec_cpuid(c, NULL);
 
@@ -139,7 +141,7 @@ int emul_hot_priv(struct emul_ctxt *c, const struct emul_fetch *f)
     } else if ((f->byte[1] & 0xfd) == 0x30) {
         insn = f->byte[1] == 0x30 ? &wrmsr : &rdmsr;
     } else {
-        return EMUL_NOT_HOT;
+        return emul_run_priv_tables(c, f);
     }
-    return likely(insn->length <= f->nr) ? emul_exec(c, insn) : EMUL_NOT_HOT;
+    return likely(insn->length <= f->nr) ? emul_exec(c, insn) : emul_run_priv_tables(c, f);
 }

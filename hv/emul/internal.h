@@ -123,10 +123,9 @@ static always_inline bool emul_is_forced_cpuid(const struct emul_fetch *f)
     return head << 8 == 0xa20f6e65780b0f00ul;
 }
 
-/* Decode and execute the most frequent instructions; EMUL_NOT_HOT: it is none, nothing is done. */
-#define EMUL_NOT_HOT (EMUL_FETCH + 2)
-int emul_hot(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
-int emul_hot_priv(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
+/* emul_run() and emul_run_priv() for all that has no short cut. */
+int emul_run_tables(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
+int emul_run_priv_tables(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
 
 typedef int emul_exec_fn(struct emul_ctxt *c, const struct emul_insn *insn);
 
