@@ -17,6 +17,7 @@
 #define LAYOUT_NEAR_END      0xffff808078000000ul /* still within 2 GiB of all the image */
 #define LAYOUT_MMIO          0xffff808080000000ul /* device mappings */
 #define LAYOUT_MMIO_END      0xffff80c000000000ul
+#define LAYOUT_WORKSPACE     0xffff80c000000000ul /* while dom0 is built; up to slot 258 */
 #define LAYOUT_FRAME_TABLE   0xffff810000000000ul /* slot 258 */
 #define LAYOUT_DIRECT_MAP    0xffff820000000000ul /* slots 260 to 271 */
 #define LAYOUT_DIRECT_MAP_TB 6                    /* TiB that it reaches */
