@@ -9,10 +9,10 @@
 #include "lib/compiler.h"
 
 struct alternative {
-    int32_t at;                 /* the code, from this member's own address */
+    int32_t at; /* the code, from this member's own address */
     uint16_t len_bytes;
-    uint8_t feature;            /* FEATURE_... */
-    uint8_t unless;             /* 1: keep the code where the feature is absent */
+    uint8_t feature; /* FEATURE_... */
+    uint8_t unless;  /* 1: keep the code where the feature is absent */
 };
 
 static_assert(sizeof(struct alternative) == 8, "layout of the records in assembly");

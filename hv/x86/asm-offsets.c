@@ -15,7 +15,7 @@
 #define VALUE(name, value)            __asm__ volatile(".ascii \"@" #name " %c0@\"" ::"i"((long)(value)))
 #define OFFSET(name, struct_, member) VALUE(name, offsetof(struct struct_, member))
 
-#define REGS(member)                 OFFSET(REGS_##member, cpu_user_regs, member)
+#define REGS(member) OFFSET(REGS_##member, cpu_user_regs, member)
 
 void asm_offsets(void);
 void asm_offsets(void)
@@ -28,9 +28,29 @@ void asm_offsets(void)
     VALUE(HYPERCALL_TABLE_LEN, HYPERCALL_MAX);
     VALUE(FLAT_KERNEL_CS, FLAT_KERNEL_CS);
     VALUE(FLAT_USER_CS32, FLAT_USER_CS32);
-    REGS(r15); REGS(r14); REGS(r13); REGS(r12); REGS(rbp); REGS(rbx); REGS(r11); REGS(r10);
-    REGS(r9); REGS(r8); REGS(rax); REGS(rcx); REGS(rdx); REGS(rsi); REGS(rdi); REGS(error_code);
-    REGS(entry_vector); REGS(rip); REGS(cs); REGS(rflags); REGS(rsp); REGS(ss); REGS(es);
+    REGS(r15);
+    REGS(r14);
+    REGS(r13);
+    REGS(r12);
+    REGS(rbp);
+    REGS(rbx);
+    REGS(r11);
+    REGS(r10);
+    REGS(r9);
+    REGS(r8);
+    REGS(rax);
+    REGS(rcx);
+    REGS(rdx);
+    REGS(rsi);
+    REGS(rdi);
+    REGS(error_code);
+    REGS(entry_vector);
+    REGS(rip);
+    REGS(cs);
+    REGS(rflags);
+    REGS(rsp);
+    REGS(ss);
+    REGS(es);
     OFFSET(CPU_curr, cpu, curr);
     OFFSET(CPU_softirqs, cpu, softirqs);
     OFFSET(VCPU_regs, vcpu, regs);

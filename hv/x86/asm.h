@@ -5,6 +5,8 @@
 #include "x86/extable.h"
 #include "x86/feature_bits.h"
 
+#ifdef __ASSEMBLY__
+/* clang-format off */
 /*
  * Code between these two stays only where the processor has @feature
  * (ALT_UNLESS: only where it has not); elsewhere alternatives_apply() puts
@@ -40,3 +42,5 @@
 .macro END name
     .size \name, . - \name
 .endm
+/* clang-format on */
+#endif

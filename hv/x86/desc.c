@@ -50,12 +50,16 @@ static const uint64_t own_descriptors[GDT_OWN_BYTES / 8] = {
     [0x30 / 8] = 0x00affb000000ffffull, /* FLAT_RING3_CS64 */
 };
 
+/* Shown where a guest has no GDT: its selectors there are as bad as any beyond a limit. */
+static const uint8_t empty_page[PAGE_SIZE] aligned(4096);
+
 /* What this CPU's windows show. */
 struct windows {
-    uint64_t *entries;          /* [c] level-1 entries of the GDT window, then of the LDT window */
-    uint32_t nr_gdt;            /* [s] guest GDT pages shown */
-    uint32_t ldt_mapped;        /* [s] bit n: page n of the LDT window */
-    uint32_t ldt_len;           /* [s] descriptors in the LDT that is loaded */
+    uint64_t *entries;   /* [c] level-1 entries of the GDT window, then of the LDT window */
+    uint64_t empty;      /* [c] what an entry is that shows empty_page */
+    uint32_t nr_gdt;     /* [s] guest GDT pages shown */
+    uint32_t ldt_mapped; /* [s] bit n: page n of the LDT window */
+    uint32_t ldt_len;    /* [s] descriptors in the LDT that is loaded */
 };
 static DEFINE_PER_CPU(struct windows, windows);
 
@@ -129,8 +133,8 @@ static uint8_t *emit(uint8_t *at, uint64_t at_va, const char *opcode, unsigned i
 }
 
 struct stub {
-    uint8_t *code;              /* where it is written */
-    uint64_t delta;             /* add to that for where it runs */
+    uint8_t *code;  /* where it is written */
+    uint64_t delta; /* add to that for where it runs */
 };
 
 static void stub_emit(struct stub *s, const char *opcode, unsigned int len, const void *target)
@@ -149,8 +153,9 @@ static void stub_write(struct stub *s, const struct cpu *c, const void *go_on, b
     if (has_rsp) {
         stub_emit(s, "\x48\x89\x25", 3, &c->syscall_rsp); /* mov %rsp, syscall_rsp(%rip) */
     }
-    stub_emit(s, "\x48\x8b\x25", 3, (const char *)c->tss + offsetof(struct tss, rsp0)); /* mov rsp0(%rip), %rsp */
-    *s->code++ = 0x68; /* push $ss */
+    stub_emit(s, "\x48\x8b\x25", 3,
+              (const char *)c->tss + offsetof(struct tss, rsp0)); /* mov rsp0(%rip), %rsp */
+    *s->code++ = 0x68;                                            /* push $ss */
     memcpy(s->code, &ss, sizeof(ss));
     s->code += sizeof(ss);
     if (has_rsp) {
@@ -162,7 +167,11 @@ static void stub_write(struct stub *s, const struct cpu *c, const void *go_on, b
     stub_emit(s, "\xe9", 1, go_on); /* jmp */
 }
 
-enum { STUB_64 = 0, STUB_32 = 40, STUB_SYSENTER = 80 };
+enum {
+    STUB_64 = 0,
+    STUB_32 = 40,
+    STUB_SYSENTER = 80
+};
 
 /* The stubs of @c, executable; several CPUs' share a page. */
 static __init int stubs_make(const struct cpu *c)
@@ -201,6 +210,10 @@ __init int desc_init_cpu(struct cpu *c)
         return -ENOMEM;
     }
     w->entries = paging_entry_make(gdt);
+    w->empty = paging_virt_to_phys(empty_page).a | (PAGE_HV_RO & ~PTE_G);
+    for (unsigned int i = 0; i < GDT_GUEST_PAGES; i++) {
+        w->entries[i] = w->empty;
+    }
     memset((void *)(gdt + GDT_OWN_OFFSET), 0, PAGE_SIZE);
     memcpy((void *)(gdt + GDT_OWN_OFFSET), own_descriptors, sizeof(own_descriptors));
     system_descriptor(own_descriptor(c->id, SEL_TSS), (uintptr_t)tss, sizeof(*tss) - 1, TYPE_TSS);
@@ -245,8 +258,8 @@ void desc_load(void)
     wrmsr(MSR_STAR, (uint64_t)SEL_STAR_USER << 48 | (uint64_t)SEL_HV_CS << 32);
     wrmsr(MSR_LSTAR, stub + STUB_64);
     wrmsr(MSR_CSTAR, stub + STUB_32);
-    wrmsr(MSR_SYSCALL_MASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT |
-                                RFLAGS_RF | RFLAGS_AC);
+    wrmsr(MSR_SYSCALL_MASK,
+          RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
     if (cpu_has(FEATURE_SYSENTER64)) {
         wrmsr(MSR_SYSENTER_CS, SEL_HV_CS);
         wrmsr(MSR_SYSENTER_ESP, (uintptr_t)c);
@@ -275,7 +288,7 @@ void gdt_window_set(const mfn_t *frames, unsigned int nr)
         window_set(w, i, frames[i].n << PAGE_SHIFT | WINDOW_FLAGS);
     }
     for (unsigned int i = nr; i < w->nr_gdt; i++) {
-        window_set(w, i, 0);
+        window_set(w, i, w->empty);
     }
     w->nr_gdt = nr;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #ifdef __ASSEMBLY__
+/* clang-format off */
 .macro EXTABLE at, fixup
     .pushsection .extable, "a"
     .balign 4
@@ -13,6 +14,7 @@
     .long \fixup - .
     .popsection
 .endm
+/* clang-format on */
 #else
 #define EXTABLE(at, fixup)                                                                         \
     ".pushsection .extable, \"a\"\n\t"                                                             \

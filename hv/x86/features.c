@@ -16,27 +16,40 @@
 
 struct cpu_features cpu_features;
 
-enum cpuid_word { L1_C, L1_D, L7_B, L7_C, L7_D, LD1_A, X1_C, X1_D, X7_D, X8_B, L6_A, NR_WORDS };
+enum cpuid_word {
+    L1_C,
+    L1_D,
+    L7_B,
+    L7_C,
+    L7_D,
+    LD1_A,
+    X1_C,
+    X1_D,
+    X7_D,
+    X8_B,
+    L6_A,
+    NR_WORDS
+};
 
 struct feature_row {
-    uint8_t word;               /* enum cpuid_word */
+    uint8_t word; /* enum cpuid_word */
     uint8_t bit;
     uint8_t feature;
 };
 
 static const struct feature_row optional[] = {
-    { L7_B, 7, FEATURE_SMEP },      { L7_B, 20, FEATURE_SMAP },
-    { L7_C, 2, FEATURE_UMIP },      { L7_B, 0, FEATURE_FSGSBASE },
-    { L1_C, 26, FEATURE_XSAVE },    { LD1_A, 0, FEATURE_XSAVEOPT },
-    { LD1_A, 1, FEATURE_XSAVEC },   { L1_C, 17, FEATURE_PCID },
-    { L7_B, 10, FEATURE_INVPCID },  { L1_C, 21, FEATURE_X2APIC },
+    { L7_B, 7, FEATURE_SMEP },          { L7_B, 20, FEATURE_SMAP },
+    { L7_C, 2, FEATURE_UMIP },          { L7_B, 0, FEATURE_FSGSBASE },
+    { L1_C, 26, FEATURE_XSAVE },        { LD1_A, 0, FEATURE_XSAVEOPT },
+    { LD1_A, 1, FEATURE_XSAVEC },       { L1_C, 17, FEATURE_PCID },
+    { L7_B, 10, FEATURE_INVPCID },      { L1_C, 21, FEATURE_X2APIC },
     { L1_C, 24, FEATURE_TSC_DEADLINE }, { X7_D, 8, FEATURE_TSC_INVARIANT },
-    { X1_D, 26, FEATURE_PAGE_1G },  { X1_C, 2, FEATURE_SVM },
-    { L1_C, 5, FEATURE_VMX },       { L1_D, 7, FEATURE_MCE },
-    { L1_D, 14, FEATURE_MCA },      { L7_D, 10, FEATURE_MD_CLEAR },
-    { L7_D, 26, FEATURE_IBPB },     { X8_B, 12, FEATURE_IBPB },
-    { X1_D, 27, FEATURE_RDTSCP },   { L6_A, 2, FEATURE_ARAT },
-    { L1_C, 13, FEATURE_CX16 },     { L1_D, 2, FEATURE_DE },
+    { X1_D, 26, FEATURE_PAGE_1G },      { X1_C, 2, FEATURE_SVM },
+    { L1_C, 5, FEATURE_VMX },           { L1_D, 7, FEATURE_MCE },
+    { L1_D, 14, FEATURE_MCA },          { L7_D, 10, FEATURE_MD_CLEAR },
+    { L7_D, 26, FEATURE_IBPB },         { X8_B, 12, FEATURE_IBPB },
+    { X1_D, 27, FEATURE_RDTSCP },       { L6_A, 2, FEATURE_ARAT },
+    { L1_C, 13, FEATURE_CX16 },         { L1_D, 2, FEATURE_DE },
     { L1_D, 12, FEATURE_MTRR },
 };
 
@@ -44,10 +57,10 @@ static const struct {
     uint8_t word, bit;
     const char *name;
 } required[] = {
-    { X1_D, 29, "64-bit mode" }, { X1_D, 20, "NX" },    { X1_D, 11, "SYSCALL" },
-    { L1_D, 6, "PAE" },          { L1_D, 13, "PGE" },   { L1_D, 24, "FXSR" },
+    { X1_D, 29, "64-bit mode" }, { X1_D, 20, "NX" },          { X1_D, 11, "SYSCALL" },
+    { L1_D, 6, "PAE" },          { L1_D, 13, "PGE" },         { L1_D, 24, "FXSR" },
     { L1_D, 26, "SSE2" },        { L1_D, 9, "a local APIC" }, { L1_D, 5, "MSRs" },
-    { L1_D, 4, "a TSC" },        { L1_D, 16, "PAT" },   { L1_D, 8, "CMPXCHG8B" },
+    { L1_D, 4, "a TSC" },        { L1_D, 16, "PAT" },         { L1_D, 8, "CMPXCHG8B" },
 };
 
 static void read_words(uint32_t words[NR_WORDS])

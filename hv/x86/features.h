@@ -15,14 +15,14 @@ enum cpu_vendor {
 };
 
 struct cpu_features {
-    uint64_t bits;              /* FEATURE_... */
-    uint8_t vendor;             /* enum cpu_vendor */
-    uint8_t model, stepping;    /* the extended numbers, as software shows them */
+    uint64_t bits;           /* FEATURE_... */
+    uint8_t vendor;          /* enum cpu_vendor */
+    uint8_t model, stepping; /* the extended numbers, as software shows them */
     uint16_t family;
     uint32_t max_leaf, max_ext_leaf;
-    uint8_t phys_bits;          /* width of machine addresses */
-    uint32_t model_code;        /* EAX of CPUID leaf 1 */
-    uint64_t cr4;               /* what CR4 holds on every CPU while we run */
+    uint8_t phys_bits;   /* width of machine addresses */
+    uint32_t model_code; /* EAX of CPUID leaf 1 */
+    uint64_t cr4;        /* what CR4 holds on every CPU while we run */
     char name[49];
 };
 
@@ -43,8 +43,10 @@ void features_init(void);
  */
 bool must_check features_enable(void);
 
-/* Make CPUID in ring 3 fault (so that guests see our answers) or not; where FEATURE_CPUID_FAULTING. */
+/* Make CPUID in ring 3 fault (so that guests see our answers) or not; where FEATURE_CPUID_FAULTING.
+ */
 void features_fault_cpuid(bool on);
 
-/* Forget what branch predictors learned, on the way from one domain to another; nothing where unknown. */
+/* Forget what branch predictors learned, on the way from one domain to another; nothing where
+ * unknown. */
 void features_predictor_barrier(void);

@@ -19,22 +19,22 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 
-#define FXSAVE_BYTES  512u
-#define HEADER_OFFSET 512u     /* of the XSAVE header: XSTATE_BV, XCOMP_BV, reserved */
-#define HEADER_BYTES  64u
-#define FCW_INITIAL   0x037fu
-#define MXCSR_OFFSET  24u
-#define MXCSR_INITIAL 0x1f80u
+#define FXSAVE_BYTES      512u
+#define HEADER_OFFSET     512u /* of the XSAVE header: XSTATE_BV, XCOMP_BV, reserved */
+#define HEADER_BYTES      64u
+#define FCW_INITIAL       0x037fu
+#define MXCSR_OFFSET      24u
+#define MXCSR_INITIAL     0x1f80u
 #define MXCSR_MASK_OFFSET 28u
-#define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_AVX512)
+#define XCR0_KNOWN        (XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_AVX512)
 
 /* Constant after fpu_init(). */
-static uint64_t allowed;       /* components; 0: FXSAVE only */
+static uint64_t allowed; /* components; 0: FXSAVE only */
 static size_t area_bytes;
 static uint32_t mxcsr_mask;
 
 struct fpu_cpu {
-    uint64_t xcr0;              /* [s] the guest's, in force when ring 3 runs */
+    uint64_t xcr0; /* [s] the guest's, in force when ring 3 runs */
 };
 static DEFINE_PER_CPU(struct fpu_cpu, fpu_cpu);
 
@@ -147,7 +147,8 @@ void fpu_save(void *area)
     close_components(f);
 }
 
-/* Before Zen the last instruction's addresses stay another's unless an exception is pending: overwrite them. */
+/* Before Zen the last instruction's addresses stay another's unless an exception is pending:
+ * overwrite them. */
 static void clear_leaks(void)
 {
     static const uint32_t zero;

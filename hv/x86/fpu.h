@@ -14,7 +14,7 @@ void fpu_init(void);
 /* This CPU's XCR0 and initial state.  Every CPU, while starting. */
 void fpu_init_cpu(void);
 
-size_t fpu_area_bytes(void);   /* what one area takes */
+size_t fpu_area_bytes(void);     /* what one area takes */
 uint64_t fpu_xcr0_allowed(void); /* components that guests may use; 0: no XSAVE */
 
 /* An area in the initial state; NULL: no memory. */

@@ -20,33 +20,36 @@
 #define REG_LDR           0x0d0
 #define REG_DFR           0x0e0
 #define REG_SPURIOUS      0x0f0
-#define   SPURIOUS_ENABLE 0x100
+#define SPURIOUS_ENABLE   0x100
 #define REG_IRR           0x200
 #define REG_ESR           0x280
 #define REG_ICR           0x300
-#define   ICR_NMI         0x00400
-#define   ICR_INIT        0x00500
-#define   ICR_STARTUP     0x00600
-#define   ICR_PENDING     0x01000
-#define   ICR_ASSERT      0x04000
-#define   ICR_ALL_OTHERS  0xc0000
+#define ICR_NMI           0x00400
+#define ICR_INIT          0x00500
+#define ICR_STARTUP       0x00600
+#define ICR_PENDING       0x01000
+#define ICR_ASSERT        0x04000
+#define ICR_ALL_OTHERS    0xc0000
 #define REG_ICR_HIGH      0x310
 #define REG_LVT_TIMER     0x320
-#define   LVT_MASKED      0x10000
-#define   TIMER_DEADLINE  0x40000
+#define LVT_MASKED        0x10000
+#define TIMER_DEADLINE    0x40000
 #define REG_LVT_THERMAL   0x330
 #define REG_LVT_PMU       0x340
 #define REG_LVT_LINT0     0x350
 #define REG_LVT_LINT1     0x360
-#define   LVT_NMI         0x00400
+#define LVT_NMI           0x00400
 #define REG_LVT_ERROR     0x370
 #define REG_TIMER_INITIAL 0x380
 #define REG_TIMER_CURRENT 0x390
 #define REG_TIMER_DIVIDE  0x3e0
-#define   DIVIDE_BY_1     0xb
+#define DIVIDE_BY_1       0xb
 
-#define XAPIC_MAX_ID      254u
-#define PENDING_SPINS     100000u
+#define PIC_MASTER_MASK 0x21 /* ports of the old interrupt controllers */
+#define PIC_SLAVE_MASK  0xa1
+
+#define XAPIC_MAX_ID  254u
+#define PENDING_SPINS 100000u
 
 /* Constant after lapic_init(). */
 static bool is_x2apic;
@@ -70,8 +73,8 @@ __init void lapic_init(paddr_t base, uint32_t max_apic_id)
 {
     uint64_t msr = rdmsr(MSR_APIC_BASE);
 
-    is_x2apic = (msr & APIC_BASE_X2APIC) != 0 ||
-                (max_apic_id > XAPIC_MAX_ID && cpu_has(FEATURE_X2APIC));
+    is_x2apic =
+        (msr & APIC_BASE_X2APIC) != 0 || (max_apic_id > XAPIC_MAX_ID && cpu_has(FEATURE_X2APIC));
     if (!is_x2apic) {
         if (base.a == 0) {
             base = PADDR(msr & APIC_BASE_ADDRESS);
@@ -81,6 +84,9 @@ __init void lapic_init(paddr_t base, uint32_t max_apic_id)
             panic("No room to map the local APIC.");
         }
     }
+    /* Silence the old controllers while their line to us is still open, lest one hangs in it. */
+    outb(PIC_MASTER_MASK, 0xff);
+    outb(PIC_SLAVE_MASK, 0xff);
     log_info("Local APIC: %s, timer by %s", is_x2apic ? "x2APIC" : "xAPIC",
              lapic_timer_by_tsc() ? "TSC deadline" : "ticks");
 }
@@ -198,7 +204,8 @@ void lapic_timer_stop(void)
 {
     if (lapic_timer_by_tsc()) {
         reg_write(REG_LVT_TIMER, TIMER_DEADLINE | VEC_TIMER);
-        /* The mode must be in force before a deadline is written: the SDM's fence for xAPIC mode. */
+        /* The mode must be in force before a deadline is written: the SDM's fence for xAPIC mode.
+         */
         __asm__ volatile("mfence" ::: "memory");
         wrmsr(MSR_TSC_DEADLINE, 0);
     } else {

@@ -45,10 +45,11 @@ bool lapic_is_requested(unsigned int vector);
  * in values of the TSC, else in its own ticks, whose rate must be measured.
  */
 bool lapic_timer_by_tsc(void);
-void lapic_timer_set_tsc(uint64_t tsc);   /* at this value of the TSC; past ones fire at once */
+void lapic_timer_set_tsc(uint64_t tsc);     /* at this value of the TSC; past ones fire at once */
 void lapic_timer_set_ticks(uint32_t ticks); /* after this many ticks, at least 1 */
 void lapic_timer_stop(void);
 
-/* For calibration: count down from the largest number, without an interrupt, until lapic_timer_stop(). */
+/* For calibration: count down from the largest number, without an interrupt, until
+ * lapic_timer_stop(). */
 void lapic_timer_start_counting(void);
 uint32_t lapic_timer_left(void);

@@ -250,8 +250,8 @@ static __init void map_ram(void)
     for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
         const struct e820_entry *e = &boot_info.e820[i];
         uint64_t start = align_up(e->start, PAGE_SIZE);
-        uint64_t end = min(align_down(e->start + e->len, PAGE_SIZE),
-                           (uint64_t)LAYOUT_DIRECT_MAP_TB << 40);
+        uint64_t end =
+            min(align_down(e->start + e->len, PAGE_SIZE), (uint64_t)LAYOUT_DIRECT_MAP_TB << 40);
 
         if ((e->type != E820_RAM && e->type != E820_ACPI) || start >= end) {
             continue;
@@ -284,6 +284,21 @@ static __init void make_read_only(const void *start, const void *end, uint64_t f
     }
 }
 
+/* The other view of the pages of SYSCALL stubs, likewise. */
+static __init void make_stubs_read_only(void)
+{
+    unsigned int level;
+
+    for (uint64_t va = NEAR_STUBS; va < NEAR_STUBS + NR_CPUS * NEAR_STUB_BYTES; va += PAGE_SIZE) {
+        const uint64_t *e = paging_entry(va, &level);
+
+        if (e != NULL &&
+            paging_protect(LAYOUT_DIRECT_MAP + pte_paddr(*e).a, PAGE_SIZE, PAGE_HV_RO) != 0) {
+            panic("No memory for the page tables of the SYSCALL stubs.");
+        }
+    }
+}
+
 __init void paging_seal(void)
 {
     const char *idt = idt_page();
@@ -291,6 +306,7 @@ __init void paging_seal(void)
     make_read_only(__text_start, __text_end, PAGE_HV_RX);
     make_read_only(__rodata_start, __rodata_end, PAGE_HV_RO);
     make_read_only(idt, idt + PAGE_SIZE, PAGE_HV_RO);
+    make_stubs_read_only();
     hv_l4[pte_index(0, 4)] = 0;
     is_sealed = true;
     tlb_flush_global_all();

@@ -10,7 +10,8 @@
 
 #include "x86/pte.h"
 
-extern uint64_t hv_l4[PTE_PER_TABLE]; /* the master; slots 256 .. 271 are to be copied into each other L4 */
+extern uint64_t
+    hv_l4[PTE_PER_TABLE]; /* the master; slots 256 .. 271 are to be copied into each other L4 */
 
 /* The machine address of hv_l4, for CR3. */
 uint64_t paging_hv_cr3(void);

@@ -23,8 +23,8 @@
 #include "x86/vectors.h"
 
 /* In cycles of the TSC, whose rate is not known yet: enough for 5 GHz. */
-#define CYCLES_INIT    1000000ull    /* from INIT to the start-up interrupt */
-#define CYCLES_STARTUP 2000000ull    /* before the second one */
+#define CYCLES_INIT    1000000ull /* from INIT to the start-up interrupt */
+#define CYCLES_STARTUP 2000000ull /* before the second one */
 #define CYCLES_GIVE_UP 10000000000ull
 
 #define LOW_PAGES_FIRST 0x1000u
@@ -33,10 +33,10 @@
 /* --- calls --- */
 
 static struct {
-    uint32_t is_busy;           /* [a] somebody's call is in the other members */
+    uint32_t is_busy; /* [a] somebody's call is in the other members */
     void (*fn)(void *);
     void *arg;
-    struct cpumask pending;     /* [a] who has not run it yet */
+    struct cpumask pending; /* [a] who has not run it yet */
 } call;
 
 void cpu_poke(unsigned int cpu)

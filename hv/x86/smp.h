@@ -33,7 +33,8 @@ void tlb_clock_rewind(void);
 /* Flush this CPU's guest (non-global) mappings. */
 void tlb_flush_local(void);
 
-/* Flush one page, in every CPU's current address space that is in @m; this CPU included if it is. */
+/* Flush one page, in every CPU's current address space that is in @m; this CPU included if it is.
+ */
 void tlb_flush_page_mask(const struct cpumask *m, uint64_t va);
 
 /* Flush guest mappings on the CPUs in @m and wait until done.  May be called with locks held. */
@@ -42,7 +43,8 @@ void tlb_flush_mask(const struct cpumask *m);
 /* Flush everything, our own global mappings included, on every CPU.  Seldom. */
 void tlb_flush_global_all(void);
 
-/* Load CR3 (machine address of an L4), flushing guest mappings; keeps cpu->cr3 and the flush clock. */
+/* Load CR3 (machine address of an L4), flushing guest mappings; keeps cpu->cr3 and the flush clock.
+ */
 void cr3_load(uint64_t cr3);
 
 /* Run @fn(@arg) on all CPUs in @m at their next safe place, and wait.  No locks may be held. */

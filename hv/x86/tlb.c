@@ -41,9 +41,9 @@
 #define WANT_GLOBAL  4ull
 
 struct flush_box {
-    uint64_t want;              /* [a] */
-    uint32_t asked;             /* [a] numbers drawn */
-    uint32_t done;              /* [s] written, read by all: numbers served */
+    uint64_t want;  /* [a] */
+    uint32_t asked; /* [a] numbers drawn */
+    uint32_t done;  /* [s] written, read by all: numbers served */
 } aligned(64);
 
 static DEFINE_PER_CPU(struct flush_box, flush_box);

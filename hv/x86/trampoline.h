@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The first steps of the other CPUs: code to be copied below 1 MiB, and the words in it to be set. */
+/* The first steps of the other CPUs: code to be copied below 1 MiB, and the words in it to be set.
+ */
 #pragma once
 
 #include "lib/compiler.h"

@@ -47,7 +47,7 @@ static inline uint64_t array_index_mask(uint64_t index, uint64_t limit)
     return mask;
 }
 
-#define array_index_nospec(index, limit) ((index) & array_index_mask(index, limit))
+#define array_index_nospec(index, limit) ((index)&array_index_mask(index, limit))
 
 /*
  * Copy @n bytes, one side or both at a guest's address.  Returns how many bytes
@@ -65,11 +65,11 @@ int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint64_t new);
 #else
 
 /* FEATURE_SMAP of x86/feature_bits.h, as text. */
-#define USER_TEXT_(x)   #x
-#define USER_TEXT(x)    USER_TEXT_(x)
-#define USER_OPEN       ALT_INSN_IF("stac", USER_TEXT(FEATURE_SMAP))
-#define USER_CLOSE      ALT_INSN_IF("clac", USER_TEXT(FEATURE_SMAP))
-#define user_close()    __asm__ volatile(USER_CLOSE ::: "memory", "cc")
+#define USER_TEXT_(x) #x
+#define USER_TEXT(x)  USER_TEXT_(x)
+#define USER_OPEN     ALT_INSN_IF("stac", USER_TEXT(FEATURE_SMAP))
+#define USER_CLOSE    ALT_INSN_IF("clac", USER_TEXT(FEATURE_SMAP))
+#define user_close()  __asm__ volatile(USER_CLOSE ::: "memory", "cc")
 
 /* All of these: 0, or -EFAULT. */
 static inline int must_check get_user64(uint64_t *value, const uint64_t *addr)
