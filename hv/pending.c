@@ -4,7 +4,6 @@
  * gives way to the real one when that is linked.
  */
 #include "domain/vcpu.h"
-#include "drivers/pci.h"
 #include "hcall/hcall.h"
 #include "irq/irq.h"
 #include "mm/frame.h"
@@ -45,14 +44,6 @@ PENDING(void, heap_free, void *p, size_t size)
 PENDING(void *, map_mmio, paddr_t p, size_t len_bytes)
 __attribute__((weak)) uint64_t nr_frames_max;
 __attribute__((weak)) uint64_t *frame_backing;
-
-/* drivers/ */
-PENDING(uint32_t, pci_read, struct pci_address a, unsigned int reg, unsigned int size)
-PENDING(void, pci_write, struct pci_address a, unsigned int reg, unsigned int size, uint32_t value)
-PENDING(bool, pci_exists, struct pci_address a)
-PENDING(bool, pci_get_msi, struct pci_address a, struct pci_msi *msi)
-PENDING(bool, pci_get_msix, struct pci_address a, struct pci_msix *msix)
-PENDING(bool, pci_get_memory_bar, struct pci_address a, unsigned int index, paddr_t *base)
 
 /* event/ and domain/, through main.c */
 __attribute__((weak)) const struct irq_guest_ops irq_guest_ops;
