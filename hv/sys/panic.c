@@ -13,26 +13,33 @@
 #include "lib/atomic.h"
 #include "lib/format.h"
 #include "lib/string.h"
+#include "lib/types.h"
 #include "sys/cpu.h"
 #include "sys/log.h"
 #include "sys/options.h"
 #include "sys/symbols.h"
 #include "x86/insn.h"
+#include "x86/uaccess.h"
 
 #define SENTENCE_MAX    256u
 #define TRACE_MAX       24u
 #define REBOOT_DELAY_MS 5000u
 
 /* Does @addr follow a call instruction?  Near calls: relative; through a register or memory. */
-static bool follows_call(const uint8_t *addr)
+static bool follows_call(uint64_t addr)
 {
     static const uint8_t lengths[] = { 2, 3, 4, 6, 7 };
+    uint8_t before[7];
 
-    if (addr[-5] == 0xe8) {
+    /* Code of the start may be gone. */
+    if (copy_user(before, (const void *)(addr - sizeof(before)), sizeof(before)) != 0) {
+        return false;
+    }
+    if (before[sizeof(before) - 5] == 0xe8) {
         return true;
     }
     for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
-        const uint8_t *p = addr - lengths[i];
+        const uint8_t *p = before + sizeof(before) - lengths[i];
 
         if (p[0] == 0xff && (p[1] & 0x38) == 0x10) {
             return true;
@@ -64,10 +71,11 @@ static void show_stack(uint64_t sp)
         return;
     }
     for (sp = (sp + 7) & ~7ull; sp < end && nr < TRACE_MAX; sp += 8) {
-        uint64_t word = *(const uint64_t *)sp;
-        uint64_t offset;
+        uint64_t word, offset;
 
-        if (symbol_lookup(word, &offset) && offset >= 7 && follows_call((const uint8_t *)word)) {
+        if (get_user64(&word, (const uint64_t *)sp) != 0) {
+            sp |= PAGE_SIZE - 8; /* the guard page: go on above it */
+        } else if (symbol_lookup(word, &offset) && offset >= 7 && follows_call(word)) {
             show_place("called from", word);
             nr++;
         }

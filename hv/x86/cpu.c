@@ -83,9 +83,8 @@ __init void cpu_leave_boot_stack(void (*go_on)(void))
     c->softirqs = early->softirqs;
     c->flush_stamp = early->flush_stamp;
     __asm__ volatile("mov %0, %%rsp\n\t"
-                     "xor %%ebp, %%ebp\n\t"
-                     "call *%1\n\t"
-                     "ud2"
+                     "push $0\n\t"
+                     "jmp *%1"
                      :
                      : "r"(c), "r"(go_on)
                      : "memory");
