@@ -43,18 +43,17 @@ static uint64_t hpet_hz_, hpet_mask_;
 
 static uint32_t hpet_read32(unsigned int reg)
 {
-    return *(volatile uint32_t *)(hpet + reg);
+    return mmio_read32(hpet + reg);
 }
 
 static void hpet_write32(unsigned int reg, uint32_t value)
 {
-    *(volatile uint32_t *)(hpet + reg) = value;
+    mmio_write32(hpet + reg, value);
 }
 
 static uint64_t hpet_read(void)
 {
-    return hpet_mask_ > UINT32_MAX ? *(volatile uint64_t *)(hpet + HPET_COUNTER)
-                                   : hpet_read32(HPET_COUNTER);
+    return hpet_mask_ > UINT32_MAX ? mmio_read64(hpet + HPET_COUNTER) : hpet_read32(HPET_COUNTER);
 }
 
 static uint64_t hpet_mask(void)
@@ -106,7 +105,8 @@ static uint64_t pm_timer_mask(void)
 
 static uint64_t pm_timer_read(void)
 {
-    uint32_t raw = pm_timer_mmio ? *pm_timer_mmio : inl((uint16_t)acpi_info.pm_timer.address);
+    uint32_t raw =
+        pm_timer_mmio ? mmio_read32(pm_timer_mmio) : inl((uint16_t)acpi_info.pm_timer.address);
 
     return raw & pm_timer_mask();
 }

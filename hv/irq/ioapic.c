@@ -13,10 +13,11 @@
 #include "irq/internal.h"
 #include "mm/phys.h"
 #include "sys/log.h"
+#include "x86/insn.h"
 
 #define IOAPIC_LEN   0x20
-#define IOAPIC_INDEX (0x00 / 4)
-#define IOAPIC_DATA  (0x10 / 4)
+#define IOAPIC_INDEX 0x00
+#define IOAPIC_DATA  0x10
 
 #define REG_ID          0
 #define REG_VERSION     1
@@ -27,10 +28,10 @@
 #define NR_ISA_IRQS 16
 
 struct ioapic {
-    paddr_t base;            /* [c] */
-    volatile uint32_t *regs; /* [ioapic_lock] */
-    unsigned int first_gsi;  /* [c] */
-    unsigned int nr_pins;    /* [c] */
+    paddr_t base;           /* [c] */
+    volatile uint8_t *regs; /* [ioapic_lock] */
+    unsigned int first_gsi; /* [c] */
+    unsigned int nr_pins;   /* [c] */
 };
 
 static struct ioapic ioapics[ACPI_MAX_IOAPICS];
@@ -39,14 +40,14 @@ static struct spinlock ioapic_lock = SPINLOCK_INIT(LOCK_RANK_IOAPIC);
 
 static uint32_t read_reg(const struct ioapic *io, uint32_t reg) REQUIRES(ioapic_lock)
 {
-    io->regs[IOAPIC_INDEX] = reg;
-    return io->regs[IOAPIC_DATA];
+    mmio_write32(io->regs + IOAPIC_INDEX, reg);
+    return mmio_read32(io->regs + IOAPIC_DATA);
 }
 
 static void write_reg(const struct ioapic *io, uint32_t reg, uint32_t value) REQUIRES(ioapic_lock)
 {
-    io->regs[IOAPIC_INDEX] = reg;
-    io->regs[IOAPIC_DATA] = value;
+    mmio_write32(io->regs + IOAPIC_INDEX, reg);
+    mmio_write32(io->regs + IOAPIC_DATA, value);
 }
 
 static const struct ioapic *find(unsigned int gsi)

@@ -18,6 +18,7 @@
 #include "mm/heap.h"
 #include "mm/phys.h"
 #include "sys/log.h"
+#include "x86/insn.h"
 
 #define APICS_FIRST        0xfec00000ull /* IOAPICs, HPET, local APICs: no device's memory */
 #define APICS_LAST         0xfeefffffull
@@ -108,8 +109,9 @@ static void msi_program(const struct irq_line *line, const struct pci_msi *cap)
 static void msix_set_mask(struct irq_line *line, bool is_masked)
 {
     line->is_masked = is_masked;
-    line->msi.table[MSIX_VECTOR_CONTROL] = is_masked ? MSIX_ENTRY_MASKED : 0;
-    (void)line->msi.table[MSIX_VECTOR_CONTROL]; /* the write has arrived when this is read */
+    mmio_write32(&line->msi.table[MSIX_VECTOR_CONTROL], is_masked ? MSIX_ENTRY_MASKED : 0);
+    (void)mmio_read32(
+        &line->msi.table[MSIX_VECTOR_CONTROL]); /* the write has arrived when this is read */
 }
 
 /* An entry must not change while it is not masked; what comes meanwhile is kept by the device. */
@@ -118,7 +120,7 @@ static bool msix_aim(struct irq_line *line)
     bool was_masked = line->is_masked;
 
     msix_set_mask(line, true);
-    line->msi.table[MSIX_ADDRESS_LOW] = msi_encode_address(line_dest(line));
+    mmio_write32(&line->msi.table[MSIX_ADDRESS_LOW], msi_encode_address(line_dest(line)));
     msix_set_mask(line, was_masked);
     return true;
 }
@@ -135,9 +137,9 @@ static void msix_program(struct irq_line *line)
     /* Some devices let the table be reached only once MSI-X is on. */
     control_write(m, (uint16_t)(control_read(m) | MSIX_CTL_ENABLE | MSIX_CTL_MASK_ALL));
     msix_set_mask(line, true);
-    m->table[MSIX_ADDRESS_LOW] = msi_encode_address(line_dest(line));
-    m->table[MSIX_ADDRESS_HIGH] = 0;
-    m->table[MSIX_DATA] = msi_encode_data(line->vector);
+    mmio_write32(&m->table[MSIX_ADDRESS_LOW], msi_encode_address(line_dest(line)));
+    mmio_write32(&m->table[MSIX_ADDRESS_HIGH], 0);
+    mmio_write32(&m->table[MSIX_DATA], msi_encode_data(line->vector));
     control_write(m, (uint16_t)(control_read(m) & ~MSIX_CTL_MASK_ALL));
     spin_unlock(&regs_lock);
 }

@@ -23,18 +23,18 @@ struct vcpu;
  *   [a]  anyone, atomically
  */
 struct cpu {
-    struct vcpu *curr;          /* [s] whose register frame an entry from the guest fills */
-    uint64_t percpu_offset;     /* [c] what turns the address of a template into our copy's */
-    uint32_t id;                /* [c] 0 .. NR_CPUS - 1 */
-    uint32_t apic_id;           /* [c] */
-    uint32_t softirqs;          /* [a] bits of enum softirq */
-    uint32_t flush_stamp;       /* [s] written, read by all: the flush clock at our last full flush */
-    uint64_t cr3;               /* [s] what CR3 holds */
-    uint64_t syscall_rsp;       /* [s] the syscall stub's scratch word */
-    uint32_t nr_locks;          /* [s] spinlocks held (debug builds) */
-    uint32_t in_nmi;            /* [s] depth of NMI and machine-check handlers */
-    struct tss *tss;            /* [c] */
-    bool is_poked;              /* [s] an interrupt asked for attention since preempt_pending() last told */
+    struct vcpu *curr;      /* [s] whose register frame an entry from the guest fills */
+    uint64_t percpu_offset; /* [c] what turns the address of a template into our copy's */
+    uint32_t id;            /* [c] 0 .. NR_CPUS - 1 */
+    uint32_t apic_id;       /* [c] */
+    uint32_t softirqs;      /* [a] bits of enum softirq */
+    uint32_t flush_stamp;   /* [s] written, read by all: the flush clock at our last full flush */
+    uint64_t cr3;           /* [s] what CR3 holds */
+    uint64_t syscall_rsp;   /* [s] the syscall stub's scratch word */
+    uint32_t nr_locks;      /* [s] spinlocks held (debug builds) */
+    uint32_t in_nmi;        /* [s] depth of NMI and machine-check handlers */
+    struct tss *tss;        /* [c] */
+    bool is_poked; /* [s] an interrupt asked for attention since preempt_pending() last told */
     uint8_t pad[7];
     uint64_t spare[5];
 };
@@ -63,10 +63,16 @@ static always_inline unsigned int cpu_id(void)
 extern struct cpu *cpus[NR_CPUS];
 
 #ifdef MANSIO_HOST
+/* A test of several CPUs supplies this: CPU @cpu's copy of @template.  Else all share one. */
+void *host_per_cpu(void *template, size_t size, unsigned int cpu) __attribute__((weak));
+
 #define DEFINE_PER_CPU(type, name)  __typeof__(type) percpu_##name
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) percpu_##name
-#define per_cpu_ptr(name, cpu)      ((void)(cpu), &percpu_##name)
-#define this_cpu_ptr(name)          (&percpu_##name)
+#define per_cpu_ptr(name, cpu)                                                                     \
+    ((__typeof__(&percpu_##name))(host_per_cpu                                                     \
+                                      ? host_per_cpu(&percpu_##name, sizeof(percpu_##name), cpu)   \
+                                      : &percpu_##name))
+#define this_cpu_ptr(name) per_cpu_ptr(name, host_cpu.id)
 #else
 #define DEFINE_PER_CPU(type, name)                                                                 \
     __attribute__((section(".percpu"))) __typeof__(type) percpu_##name

@@ -29,6 +29,9 @@ static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 #ifdef MANSIO_HOST
 uint64_t rdtsc(void);
 uint64_t rdtsc_ordered(void);
+uint32_t mmio_read32(const volatile void *reg);
+uint64_t mmio_read64(const volatile void *reg);
+void mmio_write32(volatile void *reg, uint32_t value);
 uint8_t inb(uint16_t port);
 uint16_t inw(uint16_t port);
 uint32_t inl(uint16_t port);
@@ -54,6 +57,22 @@ static inline uint64_t rdtsc_ordered(void)
 
     __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
     return (uint64_t)high << 32 | low;
+}
+
+/* Device registers, mapped uncached. */
+static inline uint32_t mmio_read32(const volatile void *reg)
+{
+    return *(const volatile uint32_t *)reg;
+}
+
+static inline uint64_t mmio_read64(const volatile void *reg)
+{
+    return *(const volatile uint64_t *)reg;
+}
+
+static inline void mmio_write32(volatile void *reg, uint32_t value)
+{
+    *(volatile uint32_t *)reg = value;
 }
 
 #define PORT_IN(name, bits, suffix)                                                                \
