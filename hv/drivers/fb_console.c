@@ -45,7 +45,7 @@ static bool is_lit(char c, uint32_t x, uint32_t y)
     if (c < FONT_FIRST || c > FONT_LAST || dot_x >= FONT_COLUMNS || dot_y >= FONT_ROWS) {
         return false;
     }
-    return font[c - FONT_FIRST][dot_x] >> dot_y & 1;
+    return font[(c - FONT_FIRST) * FONT_COLUMNS + (int)dot_x] >> dot_y & 1;
 }
 
 static void draw(uint32_t column, uint32_t row, char c)

@@ -9,5 +9,5 @@
 #define FONT_COLUMNS 5
 #define FONT_ROWS    7
 
-/* A byte for each column from the left; bit 0 is the top dot. */
-extern const uint8_t font[FONT_LAST - FONT_FIRST + 1][FONT_COLUMNS];
+/* A byte for each column of each letter, from the left; bit 0 is the top dot. */
+extern const uint8_t font[(FONT_LAST - FONT_FIRST + 1) * FONT_COLUMNS];

@@ -85,16 +85,6 @@ int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
-void *memchr(const void *s, int byte, size_t n)
-{
-    for (const uint8_t *p = s; n; n--, p++) {
-        if (*p == (uint8_t)byte) {
-            return (void *)(uintptr_t)p;
-        }
-    }
-    return NULL;
-}
-
 size_t strlen(const char *s)
 {
     size_t n = 0;
@@ -134,20 +124,6 @@ char *strchr(const char *s, int c)
 {
     for (;; s++) {
         if (*s == (char)c) {
-            return (char *)(uintptr_t)s;
-        }
-        if (!*s) {
-            return NULL;
-        }
-    }
-}
-
-char *strstr(const char *s, const char *what)
-{
-    size_t len = strlen(what);
-
-    for (;; s++) {
-        if (!strncmp(s, what, len)) {
             return (char *)(uintptr_t)s;
         }
         if (!*s) {

@@ -14,13 +14,11 @@ void *memcpy(void *dst, const void *src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int byte, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
-void *memchr(const void *s, int byte, size_t n);
 size_t strlen(const char *s);
 size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
-char *strstr(const char *s, const char *what);
 
 /* A freestanding build forgets that these can be expanded in place; tell it. */
 #define memcpy(d, s, n) __builtin_memcpy(d, s, n)
