@@ -3,12 +3,16 @@
  * What entry.S and x86/ call and no one supplies yet.  Weak, so that each
  * gives way to the real one when that is linked.
  */
+#include "domain/memory.h"
 #include "domain/vcpu.h"
 #include "hcall/hcall.h"
 #include "irq/irq.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "mm/init.h"
+#include "mm/m2p.h"
 #include "mm/phys.h"
+#include "pv/mmu.h"
 #include "pv/pv.h"
 #include "sys/log.h"
 #include "sys/softirq.h"
@@ -44,6 +48,23 @@ PENDING(void, heap_free, void *p, size_t size)
 PENDING(void *, map_mmio, paddr_t p, size_t len_bytes)
 __attribute__((weak)) uint64_t nr_frames_max;
 __attribute__((weak)) uint64_t *frame_backing;
+
+/* mm/, domain/, pv/ and sched/, for builder/ */
+PENDING(mfn_t, m2p_piece, uint64_t i)
+PENDING(mfn_t, pages_alloc, unsigned int order, unsigned int bits, unsigned int flags)
+PENDING(void, pages_free, mfn_t mfn, unsigned int order)
+PENDING(uint64_t, pages_nr_free, void)
+PENDING(uint64_t, pages_nr_total, void)
+PENDING(void *, map_phys, paddr_t p, size_t len_bytes)
+PENDING(void, mm_free_boot_memory, paddr_t start, paddr_t end)
+PENDING(int, memory_assign, struct domain *d, mfn_t mfn, unsigned int order)
+PENDING(mfn_t, memory_alloc, struct domain *d, unsigned int o, unsigned int b, unsigned int f)
+PENDING(int, domain_create, const struct domain_config *config, struct domain **dp)
+PENDING(int, vcpu_create, struct domain *d, uint32_t id)
+PENDING(struct vcpu *, domain_vcpu, const struct domain *d, uint32_t id)
+PENDING(int, mmu_pin, struct domain *d, mfn_t mfn, unsigned int level)
+PENDING(int, mmu_set_kernel_table, struct vcpu *v, mfn_t mfn)
+PENDING(int, sched_set_affinity, struct sched_unit *u, const struct cpumask *mask)
 
 /* event/ and domain/, through main.c */
 __attribute__((weak)) const struct irq_guest_ops irq_guest_ops;
