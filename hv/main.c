@@ -5,6 +5,7 @@
 #include "sys/start.h"
 
 #include "boot/start.h"
+#include "domain/memory.h"
 #include "drivers/console.h"
 #include "drivers/power.h"
 #include "lib/format.h"
@@ -39,6 +40,8 @@ static void console_input_ready(void)
 }
 
 const struct console_ops console_ops = { .input_ready = console_input_ready };
+
+const struct frame_owner_ops frame_owner_ops = { .released = memory_released };
 
 const struct debug_key debug_keys[] = { { 0, NULL, NULL } };
 

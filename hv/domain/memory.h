@@ -8,32 +8,59 @@
 #include "domain/domain.h"
 #include "mm/page_alloc.h"
 
+/* A new domain's accounts. */
+extern const struct domain_part memory_part;
+
 /*
  * Give the 2^@order frames at @mfn, fresh from the page allocator, to @d: one
- * reference each, FRAME_ALLOCATED; their M2P entries are invalid.
+ * reference each, FRAME_ALLOCATED; their M2P entries are invalid.  After a
+ * failure they are still the caller's.
  *   -E2BIG   @d would have more than its limit
  *   -EINVAL  @d is dying
  *   -ENOMEM  no memory for our own accounts
  */
 int must_check memory_assign(struct domain *d, mfn_t mfn, unsigned int order);
 
-/* Allocate 2^@order frames (flags and width as pages_alloc()) and assign them; MFN_INVALID: none, or a limit. */
+/* Allocate 2^@order frames (@address_bits, @flags: pages_alloc()) and assign them; MFN_INVALID: none, or a limit. */
 mfn_t must_check memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
                               unsigned int flags);
 
 /*
- * Take @mfn away from @d: drop the reference that keeps it allocated.
+ * Take @mfn away from @d: drop the reference that keeps it allocated.  It is
+ * free when nothing maps or uses it any more.
  *   -EINVAL  not a frame of @d, or already on its way
- *   -EBUSY   still mapped, or in use as a table
  */
 int must_check memory_free(struct domain *d, mfn_t mfn);
 
-/* The next frame number at or after @from that @d may own (to be checked), MFN_INVALID: no more. */
-mfn_t memory_next(const struct domain *d, mfn_t from);
+/* Blocks of 2^@order frames by their first frames' numbers. */
+struct memory_blocks {
+    uint64_t *mfns;
+    uint32_t nr;
+    unsigned int order;
+};
 
-/* frame_owner_ops: a frame of @owner is free. */
+/*
+ * Take the blocks @in away from @d and give it the new blocks @out, as many
+ * frames, zeroed, below 2^@address_bits bytes (0: anywhere); sets out->mfns.
+ * M2P entries of both are invalid then.  A failure leaves all as it was.
+ *   -ENOMEM  no such blocks free
+ *   -EINVAL  a frame of @in is not @d's, or is mapped or in use
+ */
+int must_check memory_exchange(struct domain *d, const struct memory_blocks *in,
+                               struct memory_blocks *out, unsigned int address_bits);
+
+/*
+ * Call @fn for each frame in use that @d owns, in the next part of the machine
+ * where it may have any (at most some hundred frames); true: there is more.
+ * Walks of the two kinds each begin at the start and end once, in the life of
+ * a dying domain.
+ */
+enum memory_walk { MEMORY_WALK_TABLES, MEMORY_WALK_FREE, NR_MEMORY_WALKS };
+bool memory_walk_step(struct domain *d, enum memory_walk which,
+                      void (*fn)(struct domain *d, struct frame *f));
+
+/* Free all that is allocated to @d, which is dying: 0 or -ERESTART.  What others map stays until they unmap it. */
+int must_check memory_destroy_step(struct domain *d);
+
+/* For frame_owner_ops: a frame of @owner is free. */
 void memory_released(domid_t owner, mfn_t mfn);
-
-/* Make and free the accounts of a domain.  -ENOMEM. */
-int must_check memory_domain_init(struct domain *d);
-void memory_domain_free(struct domain *d);

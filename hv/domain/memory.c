@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain's frames.
+ *
+ * They are found again by a sparse map of the machine's 2 MiB regions in which
+ * the domain has ever owned a frame: one word block of 64 bytes for each GiB,
+ * made when first needed.  So taking a domain down looks at its own regions
+ * only, and keeping the map costs nothing while it lives.
+ */
+#include "domain/memory.h"
+
+#include "lib/bits.h"
+#include "mm/frame_use.h"
+#include "mm/heap.h"
+#include "mm/m2p.h"
+#include "mm/phys.h"
+#include "sys/log.h"
+#include "sys/softirq.h"
+#include "x86/cache.h"
+
+#define REGION_SHIFT    9u      /* frames: 2 MiB */
+#define LEAF_SHIFT      18u     /* frames: 1 GiB */
+#define LEAF_REGIONS    (1u << (LEAF_SHIFT - REGION_SHIFT))
+
+struct leaf {
+    BITMAP(regions, LEAF_REGIONS); /* [m] */
+};
+
+struct reservation_map {
+    uint64_t walks[NR_MEMORY_WALKS]; /* region to go on with; one CPU takes a domain down */
+    uint64_t nr_leaves;         /* [c] */
+    struct leaf *leaves[];      /* [m] NULL: no region of that GiB */
+};
+
+static int memory_create(struct domain *d, const struct domain_config *config)
+{
+    uint64_t nr = align_up(nr_frames_max, 1u << LEAF_SHIFT) >> LEAF_SHIFT;
+
+    d->reservation = heap_alloc(sizeof(struct reservation_map) + nr * sizeof(struct leaf *));
+    if (!d->reservation) {
+        return -ENOMEM;
+    }
+    d->reservation->nr_leaves = nr;
+    return 0;
+}
+
+const struct domain_part memory_part = { .name = "memory", .create = memory_create };
+
+/* --- assigning --- */
+
+/* See that the map has room for the block.  -ENOMEM. */
+static int make_leaf(struct domain *d, mfn_t mfn)
+{
+    struct leaf **slot = &d->reservation->leaves[mfn.n >> LEAF_SHIFT];
+    struct leaf *leaf;
+
+    if (READ_ONCE(*slot)) {
+        return 0;
+    }
+    leaf = heap_alloc(sizeof(*leaf));
+    if (!leaf) {
+        return -ENOMEM;
+    }
+    spin_lock(&d->page_lock);
+    if (!*slot) {
+        WRITE_ONCE(*slot, leaf);
+        leaf = NULL;
+    }
+    spin_unlock(&d->page_lock);
+    heap_free(leaf, sizeof(*leaf));
+    return 0;
+}
+
+/* Note the block's regions; the leaf is there, as no block is larger than a GiB. */
+static void mark_regions(struct domain *d, mfn_t mfn, unsigned int order)
+{
+    struct leaf *leaf = d->reservation->leaves[mfn.n >> LEAF_SHIFT];
+    uint64_t end = mfn.n + (1ull << order);
+
+    for (uint64_t at = mfn.n; at < end; at += 1u << REGION_SHIFT) {
+        bit_set(leaf->regions, (at >> REGION_SHIFT) % LEAF_REGIONS);
+    }
+}
+
+/* Count @nr frames more; those of an exchange are counted already. */
+static int account(struct domain *d, mfn_t mfn, unsigned int order, uint64_t nr)
+{
+    int rc = 0;
+
+    spin_lock(&d->page_lock);
+    if (d->life == DOMAIN_DYING) {
+        rc = -EINVAL;
+    } else if (nr && (d->nr_pages >= d->max_pages || nr > d->max_pages - d->nr_pages)) {
+        rc = -E2BIG;
+    } else {
+        d->nr_pages += nr;
+        mark_regions(d, mfn, order);
+    }
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
+/* Publish the frames as the domain's. */
+static void own(struct domain *d, mfn_t mfn, unsigned int order)
+{
+    struct frame *f = frame_of(mfn);
+
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        __atomic_store_n(&f[i].ref, FRAME_ALLOCATED | FRAME_REF_ONE | d->id, __ATOMIC_RELEASE);
+    }
+}
+
+int memory_assign(struct domain *d, mfn_t mfn, unsigned int order)
+{
+    int rc = make_leaf(d, mfn);
+
+    if (rc == 0) {
+        rc = account(d, mfn, order, 1ull << order);
+    }
+    if (rc == 0) {
+        own(d, mfn, order);
+    }
+    return rc;
+}
+
+mfn_t memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
+                   unsigned int flags)
+{
+    mfn_t mfn = pages_alloc(order, address_bits, flags);
+
+    if (!mfn_eq(mfn, MFN_INVALID) && memory_assign(d, mfn, order) != 0) {
+        pages_free(mfn, order);
+        mfn = MFN_INVALID;
+    }
+    return mfn;
+}
+
+/* --- freeing --- */
+
+int memory_free(struct domain *d, mfn_t mfn)
+{
+    struct frame *f;
+    uint64_t old;
+
+    if (!frame_valid(mfn)) {
+        return -EINVAL;
+    }
+    f = frame_of(mfn);
+    old = READ_ONCE(f->ref);
+    do {
+        if ((old & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV | FRAME_ALLOCATED)) !=
+            (FRAME_ALLOCATED | d->id)) {
+            return -EINVAL;
+        }
+    } while (!__atomic_compare_exchange_n(&f->ref, &old, old & ~FRAME_ALLOCATED, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    frame_put(f);
+    return 0;
+}
+
+void memory_released(domid_t owner, mfn_t mfn)
+{
+    struct domain *d = domain_get(owner);
+
+    m2p_set(mfn, M2P_INVALID);
+    if (d) {
+        spin_lock(&d->page_lock);
+        d->nr_pages--;
+        spin_unlock(&d->page_lock);
+        domain_put(d);
+    }
+}
+
+/* --- exchange --- */
+
+/* Make a frame nobody's, if its allocation is its only reference. */
+static bool steal(struct domain *d, mfn_t mfn)
+{
+    uint64_t expected = FRAME_ALLOCATED | FRAME_REF_ONE | d->id;
+
+    return frame_valid(mfn) &&
+           __atomic_compare_exchange_n(&frame_of(mfn)->ref, &expected, DOMID_INVALID, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static inline mfn_t block_frame(const struct memory_blocks *b, uint64_t i)
+{
+    return MFN(b->mfns[i >> b->order] + (i & ((1ull << b->order) - 1)));
+}
+
+/* All or nothing. */
+static int steal_blocks(struct domain *d, const struct memory_blocks *in)
+{
+    uint64_t nr = (uint64_t)in->nr << in->order;
+
+    for (uint64_t i = 0; i < nr; i++) {
+        if (!steal(d, block_frame(in, i))) {
+            while (i-- > 0) {
+                own(d, block_frame(in, i), 0);
+            }
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static void free_stolen(const struct memory_blocks *in)
+{
+    uint64_t nr = (uint64_t)in->nr << in->order;
+
+    for (uint64_t i = 0; i < nr; i++) {
+        mfn_t mfn = block_frame(in, i);
+
+        m2p_set(mfn, M2P_INVALID);
+        if (frame_of(mfn)->type & FRAME_UNCACHED) {
+            cache_flush_page(mfn_to_virt(mfn));
+        }
+        pages_free(mfn, 0);
+    }
+}
+
+/* Blocks for @out, with room for them in the accounts; 0: all, else none is left. */
+static int alloc_blocks(struct domain *d, struct memory_blocks *out, unsigned int address_bits)
+{
+    uint32_t i;
+
+    for (i = 0; i < out->nr; i++) {
+        mfn_t mfn = pages_alloc(out->order, address_bits, ALLOC_ZERO);
+
+        if (mfn_eq(mfn, MFN_INVALID)) {
+            break;
+        }
+        if (make_leaf(d, mfn) != 0) {
+            pages_free(mfn, out->order);
+            break;
+        }
+        out->mfns[i] = mfn.n;
+    }
+    if (i == out->nr) {
+        return 0;
+    }
+    while (i-- > 0) {
+        pages_free(MFN(out->mfns[i]), out->order);
+    }
+    return -ENOMEM;
+}
+
+int memory_exchange(struct domain *d, const struct memory_blocks *in, struct memory_blocks *out,
+                    unsigned int address_bits)
+{
+    int rc = alloc_blocks(d, out, address_bits);
+
+    if (rc != 0) {
+        return rc;
+    }
+    rc = steal_blocks(d, in);
+    if (rc != 0) {
+        for (uint32_t i = 0; i < out->nr; i++) {
+            pages_free(MFN(out->mfns[i]), out->order);
+        }
+        return rc;
+    }
+    for (uint32_t i = 0; i < out->nr; i++) {
+        spin_lock(&d->page_lock);
+        mark_regions(d, MFN(out->mfns[i]), out->order);
+        spin_unlock(&d->page_lock);
+        own(d, MFN(out->mfns[i]), out->order);
+    }
+    free_stolen(in);
+    return 0;
+}
+
+/* --- the end --- */
+
+/* The first region at or after *@region that may have frames of @d; false: there is none. */
+static bool next_region(struct domain *d, uint64_t *region)
+{
+    const struct reservation_map *map = d->reservation;
+    uint64_t at = *region;
+
+    while (at / LEAF_REGIONS < map->nr_leaves) {
+        const struct leaf *leaf = map->leaves[at / LEAF_REGIONS];
+        uint64_t in_leaf = leaf ? bitmap_next_set(leaf->regions, LEAF_REGIONS, at % LEAF_REGIONS)
+                                : LEAF_REGIONS;
+
+        if (in_leaf < LEAF_REGIONS) {
+            *region = align_down(at, LEAF_REGIONS) + in_leaf;
+            return true;
+        }
+        at = align_down(at, LEAF_REGIONS) + LEAF_REGIONS;
+    }
+    *region = at;
+    return false;
+}
+
+bool memory_walk_step(struct domain *d, enum memory_walk which,
+                      void (*fn)(struct domain *d, struct frame *f))
+{
+    uint64_t *region = &d->reservation->walks[which];
+
+    if (!next_region(d, region)) {
+        return false;
+    }
+    for (uint64_t i = 0; i < 1u << REGION_SHIFT; i++) {
+        mfn_t mfn = MFN((*region << REGION_SHIFT) + i);
+        uint64_t ref = frame_valid(mfn) ? READ_ONCE(frame_of(mfn)->ref) : 0;
+
+        if ((ref & FRAME_REF_MASK) &&
+            (ref & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV)) == d->id) {
+            fn(d, frame_of(mfn));
+        }
+    }
+    ++*region;
+    return true;
+}
+
+static void free_allocated(struct domain *d, struct frame *f)
+{
+    if (READ_ONCE(f->ref) & FRAME_ALLOCATED) {
+        if (memory_free(d, frame_mfn(f)) != 0) {
+            log_warn("d%u: frame %lx was freed by somebody else.", d->id, frame_mfn(f).n);
+        }
+    }
+}
+
+int memory_destroy_step(struct domain *d)
+{
+    while (memory_walk_step(d, MEMORY_WALK_FREE, free_allocated)) {
+        if (preempt_pending()) {
+            return -ERESTART;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The start of memory management, in its order: frame table, M2P, what early
+ * allocation left over to the page allocator.
+ */
+#include "mm/init.h"
+
+#include "mm/early.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/m2p.h"
+#include "mm/page_alloc.h"
+#include "mm/phys.h"
+#include "sys/boot_info.h"
+#include "sys/image.h"
+#include "sys/log.h"
+#include "x86/memory.h"
+#include "x86/paging.h"
+
+#define RAM_MIN_MIB 64u
+
+static bool allocator_is_ready;
+
+/* Pages for the hypervisor's own tables. */
+static paddr_t table_alloc(void)
+{
+    mfn_t mfn;
+
+    if (!allocator_is_ready) {
+        return early_alloc(PAGE_SIZE, PAGE_SIZE, EARLY_LOW);
+    }
+    mfn = pages_alloc(0, 0, ALLOC_LOW_OK);
+    if (mfn_eq(mfn, MFN_INVALID)) {
+        return PADDR(0);
+    }
+    WRITE_ONCE(frame_of(mfn)->ref, FRAME_HV | DOMID_XEN);
+    return mfn_to_paddr(mfn);
+}
+
+const struct x86_memory_ops x86_memory_ops = {
+    .page_alloc = table_alloc,
+    .alloc = heap_alloc,
+    .free = heap_free,
+};
+
+static __init const char *e820_name(uint32_t type)
+{
+    static const __initconst char names[][12] = {
+        [E820_RAM] = "RAM",      [E820_RESERVED] = "reserved", [E820_ACPI] = "ACPI data",
+        [E820_NVS] = "ACPI NVS", [E820_UNUSABLE] = "unusable",
+    };
+
+    return type >= E820_RAM && type < ARRAY_SIZE(names) ? names[type] : "unknown";
+}
+
+static __init void print_map(void)
+{
+    log_info("Memory map of the firmware:");
+    for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
+        const struct e820_entry *e = &boot_info.e820[i];
+
+        log_info(" %016lx - %016lx %s", e->start, e->start + e->len - 1, e820_name(e->type));
+    }
+}
+
+/* RAM that the firmware tells of, in MiB, and a sentence on what lies too high. */
+static __init uint64_t count_ram_mib(void)
+{
+    uint64_t limit = (uint64_t)LAYOUT_DIRECT_MAP_TB << 40, bytes = 0;
+
+    for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
+        const struct e820_entry *e = &boot_info.e820[i];
+
+        bytes += e->type == E820_RAM ? e->len : 0;
+        if (e->type == E820_RAM && e->start + e->len > limit) {
+            log_warn("RAM above %u TiB stays unused: Mansio reaches no further.",
+                     LAYOUT_DIRECT_MAP_TB);
+        }
+    }
+    return bytes >> 20;
+}
+
+__init void mm_init(void)
+{
+    uint64_t mib = count_ram_mib(), nr;
+    mfn_t first;
+
+    print_map();
+    if (mib + 1 < RAM_MIN_MIB) {
+        panic("Too little memory: the machine has %lu MiB, Mansio needs %u MiB or more.", mib,
+              RAM_MIN_MIB);
+    }
+    frame_table_init();
+    m2p_init();
+    frame_table_mark_owners();
+    m2p_share();
+    for (unsigned int i = 0; early_left(i, &first, &nr); i++) {
+        pages_add_boot_memory(first, nr);
+    }
+    allocator_is_ready = true;
+    log_info("Memory: %lu MiB in all, %lu KiB kept for Mansio and its modules.", mib,
+             (pages_nr_total() - pages_nr_free()) << (PAGE_SHIFT - 10));
+}
+
+__init void mm_free_boot_memory(paddr_t start, paddr_t end)
+{
+    uint64_t first = align_up(start.a, PAGE_SIZE) >> PAGE_SHIFT, last = end.a >> PAGE_SHIFT;
+
+    for (uint64_t i = first; i < last; i++) {
+        ASSERT(frame_of(MFN(i))->ref == (FRAME_HV | DOMID_XEN));
+        *frame_of(MFN(i)) = (struct frame){ 0 };
+    }
+    if (first < last) {
+        pages_add_boot_memory(MFN(first), last - first);
+    }
+}
+
+void mm_free_init_sections(void)
+{
+    uint64_t offset = (uint64_t)(__init_start - __image_start);
+    uint64_t len = (uint64_t)(__init_end - __init_start);
+    paddr_t start = PADDR(boot_info.image_start.a + offset);
+
+    paging_unmap((uintptr_t)__init_start, len);
+    for (uint64_t i = start.a >> PAGE_SHIFT; i < (start.a + len) >> PAGE_SHIFT; i++) {
+        *frame_of(MFN(i)) = (struct frame){ 0 };
+    }
+    pages_add_boot_memory(paddr_to_mfn(start), len >> PAGE_SHIFT);
+    log_info("Start-up code and data given back: %lu KiB.", len >> 10);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page allocator: buddies, with all of its state in the free frames' own
+ * words of the frame table.
+ *
+ * A free block is a power of two of frames, aligned to its size.  Its first
+ * frame, the head, describes it:
+ *
+ *   ref:   FRAME_FREE | FRAME_DIRTY if not scrubbed | stamp << 16 | order
+ *   type:  number of the list's previous head << 32 | number of the next
+ *
+ * All its other frames have both words zero.  So a huge block is made or moved
+ * by touching one frame, and frame_get() fails on every free frame: on heads
+ * by FRAME_FREE, on the others for want of a reference.  Frame 0 is never free
+ * and ends the lists.
+ *
+ * The stamp is the flush clock (x86/smp.h) when the block, or any part of it,
+ * was last freed: a CPU that has not flushed since may still reach the frames
+ * through its TLB, so whoever gets them first flushes it.  0: never mapped.
+ *
+ * Zones: zone z holds the frames [2^z, 2^(z+1)), so that an address limit is a
+ * limit on zones, and the highest memory that will do is used first.  A block
+ * lies in one zone by its alignment.
+ *
+ * Clean and dirty blocks have lists of their own.  A dirty block takes its clean
+ * buddy in, which makes that dirty again, but only below MIXED_MERGE_ORDER, lest
+ * one freed page makes a scrubbed GiB dirty.  A clean one never joins a dirty
+ * one: scrubbing would not end.
+ */
+#include "mm/page_alloc.h"
+
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/phys.h"
+#include "sys/lock.h"
+#include "sys/log.h"
+#include "x86/smp.h"
+
+#define NR_ZONES          32u
+#define NR_ORDERS         (PAGE_ORDER_MAX + 1)
+#define LOW_RESERVE_ZONES 12u   /* frames below 2^12 are below 16 MiB */
+#define MIXED_MERGE_ORDER 9u
+#define SCRUB_ORDER       4u    /* what one step zeroes: 64 KiB */
+
+#define STAMP_SHIFT       16
+#define STAMP_MASK        (0xffffffffull << STAMP_SHIFT)
+#define ORDER_MASK        0xffffull
+
+enum { CLEAN, DIRTY, NR_STATES };
+
+struct zone {
+    uint32_t heads[NR_STATES][NR_ORDERS]; /* first frame of each list; 0: empty */
+    uint32_t orders[NR_STATES];           /* bit o: list o has members */
+};
+
+static struct spinlock pages_lock = SPINLOCK_INIT(LOCK_RANK_PAGES);
+
+/* All under pages_lock. */
+static struct zone zones[NR_ZONES];
+static uint64_t nr_free, nr_dirty;
+
+static uint64_t nr_total;       /* constant after the start */
+
+static inline unsigned int block_order(const struct frame *head)
+{
+    return (unsigned int)(head->ref & ORDER_MASK);
+}
+
+static inline uint32_t block_stamp(const struct frame *head)
+{
+    return (uint32_t)(head->ref >> STAMP_SHIFT);
+}
+
+static inline unsigned int block_state(const struct frame *head)
+{
+    return head->ref & FRAME_DIRTY ? DIRTY : CLEAN;
+}
+
+static inline unsigned int zone_of(uint64_t mfn)
+{
+    return bit_highest(mfn);
+}
+
+/* Make [mfn, mfn + 2^order) a free block and put it on its list. */
+static void block_insert(uint64_t mfn, unsigned int order, unsigned int state, uint32_t stamp)
+{
+    struct zone *z = &zones[zone_of(mfn)];
+    struct frame *head = frame_of(MFN(mfn));
+    uint32_t next = z->heads[state][order];
+
+    head->type = next;
+    if (next) {
+        frame_of(MFN(next))->type |= mfn << 32;
+    }
+    z->heads[state][order] = (uint32_t)mfn;
+    z->orders[state] |= 1u << order;
+    nr_free += 1ull << order;
+    nr_dirty += state == DIRTY ? 1ull << order : 0;
+    WRITE_ONCE(head->ref, FRAME_FREE | (state == DIRTY ? FRAME_DIRTY : 0) |
+                              (uint64_t)stamp << STAMP_SHIFT | order);
+}
+
+/* Take the block off its list; all its words are zero then. */
+static void block_remove(uint64_t mfn)
+{
+    struct zone *z = &zones[zone_of(mfn)];
+    struct frame *head = frame_of(MFN(mfn));
+    unsigned int order = block_order(head), state = block_state(head);
+    uint32_t next = (uint32_t)head->type, prev = (uint32_t)(head->type >> 32);
+
+    if (next) {
+        struct frame *n = frame_of(MFN(next));
+
+        n->type = (uint32_t)n->type | (uint64_t)prev << 32;
+    }
+    if (prev) {
+        struct frame *p = frame_of(MFN(prev));
+
+        p->type = (p->type & ~0xffffffffull) | next;
+    } else {
+        z->heads[state][order] = next;
+        z->orders[state] &= next ? ~0u : ~(1u << order);
+    }
+    nr_free -= 1ull << order;
+    nr_dirty -= state == DIRTY ? 1ull << order : 0;
+    head->type = 0;
+    WRITE_ONCE(head->ref, 0);
+}
+
+/* Is @mfn the head of a free block of @order that may merge with one of @state? */
+static bool buddy_fits(uint64_t mfn, unsigned int order, unsigned int state)
+{
+    const struct frame *f;
+
+    if (mfn == 0 || !frame_backed(MFN(mfn))) {
+        return false;
+    }
+    f = frame_of(MFN(mfn));
+    return (f->ref & (FRAME_FREE | ORDER_MASK)) == (FRAME_FREE | order) &&
+           (block_state(f) == state || (state == DIRTY && order < MIXED_MERGE_ORDER));
+}
+
+/* Free a block whose words are zero, merging it with its buddies. */
+static void block_free(uint64_t mfn, unsigned int order, unsigned int state, uint32_t stamp)
+{
+    while (order < PAGE_ORDER_MAX && buddy_fits(mfn ^ (1ull << order), order, state)) {
+        uint64_t buddy = mfn ^ (1ull << order);
+        const struct frame *f = frame_of(MFN(buddy));
+
+        state |= block_state(f);
+        stamp = max(stamp, block_stamp(f));
+        block_remove(buddy);
+        mfn &= ~(1ull << order);
+        order++;
+    }
+    block_insert(mfn, order, state, stamp);
+}
+
+/*
+ * Take 2^@order frames off the free block at @mfn, whose low end is used.  What
+ * is over goes back on the lists.
+ */
+static void block_take(uint64_t mfn, unsigned int order, unsigned int *state, uint32_t *stamp)
+{
+    struct frame *head = frame_of(MFN(mfn));
+    unsigned int have = block_order(head);
+
+    *state = block_state(head);
+    *stamp = block_stamp(head);
+    block_remove(mfn);
+    while (have > order) {
+        have--;
+        block_insert(mfn + (1ull << have), have, *state, *stamp);
+    }
+}
+
+/* A block of at least @order in @z, one of state @wanted if there is any; 0: none. */
+static uint64_t zone_find(const struct zone *z, unsigned int order, unsigned int wanted)
+{
+    for (unsigned int i = 0; i < NR_STATES; i++) {
+        unsigned int state = wanted ^ i;
+        uint32_t orders = z->orders[state] >> order << order;
+
+        if (orders) {
+            return z->heads[state][bit_lowest(orders)];
+        }
+    }
+    return 0;
+}
+
+/* The best block for a request; 0: none. */
+static uint64_t find_block(unsigned int order, unsigned int address_bits, unsigned int flags)
+{
+    unsigned int top = address_bits ? address_bits - PAGE_SHIFT : NR_ZONES;
+    unsigned int bottom = LOW_RESERVE_ZONES;
+
+    if ((flags & ALLOC_LOW_OK) || top <= LOW_RESERVE_ZONES) {
+        bottom = 0;
+    }
+    for (unsigned int z = min(top, NR_ZONES); z-- > bottom;) {
+        uint64_t mfn = zone_find(&zones[z], order, flags & ALLOC_ZERO ? CLEAN : DIRTY);
+
+        if (mfn) {
+            return mfn;
+        }
+    }
+    return 0;
+}
+
+/* Flush the CPUs that may have mappings of frames freed at @stamp in their TLBs. */
+static void flush_stale(uint32_t stamp)
+{
+    struct cpumask stale;
+    unsigned int cpu;
+
+    if (stamp == 0) {
+        return;
+    }
+    cpumask_zero(&stale);
+    cpumask_for_each(cpu, &cpus_online) {
+        if (!tlb_flushed_since(cpus[cpu], stamp)) {
+            cpumask_set(&stale, cpu);
+        }
+    }
+    if (!cpumask_empty(&stale)) {
+        tlb_flush_mask(&stale);
+    }
+}
+
+static void zero_frames(uint64_t mfn, unsigned int order)
+{
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        memset(mfn_to_virt(MFN(mfn + i)), 0, PAGE_SIZE);
+    }
+}
+
+mfn_t pages_alloc(unsigned int order, unsigned int address_bits, unsigned int flags)
+{
+    unsigned int state = CLEAN;
+    uint32_t stamp = 0;
+    uint64_t mfn;
+
+    if (order > PAGE_ORDER_MAX || (address_bits && address_bits <= PAGE_SHIFT + order)) {
+        return MFN_INVALID;
+    }
+    spin_lock(&pages_lock);
+    mfn = find_block(order, address_bits, flags);
+    if (mfn) {
+        block_take(mfn, order, &state, &stamp);
+    }
+    spin_unlock(&pages_lock);
+    if (!mfn) {
+        return MFN_INVALID;
+    }
+    flush_stale(stamp);
+    if ((flags & ALLOC_ZERO) && state == DIRTY) {
+        zero_frames(mfn, order);
+    }
+    return MFN(mfn);
+}
+
+static void free_frames(mfn_t mfn, unsigned int order, uint32_t stamp)
+{
+    struct frame *f = frame_of(mfn);
+
+    ASSERT(mfn.n != 0 && (mfn.n & ((1ull << order) - 1)) == 0);
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        ASSERT((f[i].ref & (FRAME_REF_MASK | FRAME_FREE)) == 0);
+        f[i].ref = 0;
+        f[i].type = 0;
+    }
+    spin_lock(&pages_lock);
+    block_free(mfn.n, order, DIRTY, stamp);
+    spin_unlock(&pages_lock);
+}
+
+void pages_free(mfn_t mfn, unsigned int order)
+{
+    free_frames(mfn, order, tlb_clock());
+}
+
+bool pages_scrub_step(void)
+{
+    unsigned int order = SCRUB_ORDER, state;
+    uint64_t mfn = 0;
+    uint32_t stamp;
+
+    if (READ_ONCE(nr_dirty) == 0) {
+        return false;
+    }
+    spin_lock(&pages_lock);
+    for (unsigned int z = NR_ZONES; z-- > 0 && !mfn;) {
+        if (zones[z].orders[DIRTY]) {
+            mfn = zones[z].heads[DIRTY][bit_lowest(zones[z].orders[DIRTY])];
+        }
+    }
+    if (mfn) {
+        order = min(order, block_order(frame_of(MFN(mfn))));
+        block_take(mfn, order, &state, &stamp);
+    }
+    spin_unlock(&pages_lock);
+    if (!mfn) {
+        return false;
+    }
+
+    /* Stale TLB entries of the last owner could write to it until they are flushed. */
+    flush_stale(stamp);
+    zero_frames(mfn, order);
+
+    spin_lock(&pages_lock);
+    block_free(mfn, order, CLEAN, 0);
+    spin_unlock(&pages_lock);
+    return true;
+}
+
+uint64_t pages_nr_free(void)
+{
+    return READ_ONCE(nr_free);
+}
+
+uint64_t pages_nr_dirty(void)
+{
+    return READ_ONCE(nr_dirty);
+}
+
+uint64_t pages_nr_total(void)
+{
+    return nr_total;
+}
+
+void pages_add_boot_memory(mfn_t first, uint64_t nr)
+{
+    uint64_t at = first.n, end = at + nr;
+
+    spin_lock(&pages_lock);
+    while (at < end) {
+        unsigned int order = min(bit_highest(end - at), bit_lowest(at));
+
+        order = min(order, PAGE_ORDER_MAX);
+        block_free(at, order, DIRTY, 0);
+        at += 1ull << order;
+    }
+    spin_unlock(&pages_lock);
+}
+
+__init void pages_set_total(uint64_t nr)
+{
+    nr_total = nr;
+}
+
+void *pages_alloc_hv(unsigned int order)
+{
+    mfn_t mfn = pages_alloc(order, 0, ALLOC_ZERO | ALLOC_LOW_OK);
+
+    if (mfn_eq(mfn, MFN_INVALID)) {
+        return NULL;
+    }
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        WRITE_ONCE(frame_of(mfn)[i].ref, FRAME_HV | DOMID_XEN);
+    }
+    return mfn_to_virt(mfn);
+}
+
+void pages_free_hv(void *pages, unsigned int order)
+{
+    free_frames(virt_to_mfn(pages), order, tlb_clock());
+}
+
+void *page_alloc_hv(void)
+{
+    return pages_alloc_hv(0);
+}
+
+void page_free_hv(void *page)
+{
+    pages_free_hv(page, 0);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* The page allocator and the heap: blocks, limits, scrubbing, and that nothing is lost. */
+/* sources: hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c hv/domain/memory.c hv/lib/rangeset.c tests/unit/mm/machine.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "mm/heap.h"
+#include "mm/machine.h"
+#include "mm/page_alloc.h"
+#include "mm/phys.h"
+
+static uint64_t random_state = 88172645463325252ull;
+
+static uint64_t random64(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static bool is_zero(mfn_t mfn, unsigned int order)
+{
+    const uint64_t *p = mfn_to_virt(mfn);
+
+    for (uint64_t i = 0; i < (PAGE_SIZE << order) / 8; i++) {
+        if (p[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void gives_aligned_zeroed_blocks_below_the_limit(void **state)
+{
+    static const struct {
+        unsigned int order, bits;
+    } cases[] = { { 0, 0 }, { 3, 0 }, { 9, 0 }, { 0, 24 }, { 4, 24 }, { 9, 24 }, { 2, 20 } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t before = pages_nr_free();
+        mfn_t mfn = pages_alloc(cases[i].order, cases[i].bits, ALLOC_ZERO);
+
+        assert_true(frame_valid(mfn));
+        assert_int_equal(mfn.n & ((1u << cases[i].order) - 1), 0);
+        assert_true(!cases[i].bits || mfn.n + (1u << cases[i].order) <= 1ull << (cases[i].bits - 12));
+        assert_true(is_zero(mfn, cases[i].order));
+        assert_int_equal(pages_nr_free(), before - (1u << cases[i].order));
+        for (uint64_t n = 0; n < 1u << cases[i].order; n++) {
+            assert_int_equal(frame_of(mfn)[n].ref, 0);
+            assert_int_equal(frame_of(mfn)[n].type, 0);
+        }
+        pages_free(mfn, cases[i].order);
+        assert_int_equal(pages_nr_free(), before);
+    }
+}
+
+static void keeps_the_lowest_16_mib_for_those_who_ask(void **state)
+{
+    static mfn_t got[MACHINE_FRAMES];
+    size_t n = 0;
+
+    while (got[n] = pages_alloc(0, 0, 0), frame_valid(got[n])) {
+        assert_true(got[n].n >= 4096);
+        n++;
+    }
+    assert_int_equal(n, MACHINE_FRAMES - 4096);
+    got[n] = pages_alloc(0, 0, ALLOC_LOW_OK);
+    assert_true(frame_valid(got[n]) && got[n].n < 4096);
+    for (size_t i = 0; i <= n; i++) {
+        pages_free(got[i], 0);
+    }
+    got[0] = pages_alloc(11, 0, 0);
+    assert_true(frame_valid(got[0])); /* all came together again */
+    pages_free(got[0], 11);
+}
+
+static void nobody_gets_a_reference_to_a_free_frame(void **state)
+{
+    for (uint64_t i = 16; i < MACHINE_FRAMES; i++) {
+        assert_false(frame_get(frame_of(MFN(i)), 0));
+        assert_false(frame_get(frame_of(MFN(i)), DOMID_XEN));
+    }
+}
+
+static void scrubs_until_all_is_clean_and_then_gives_clean_memory(void **state)
+{
+    mfn_t mfn;
+
+    while (pages_scrub_step()) {
+    }
+    assert_int_equal(pages_nr_dirty(), 0);
+    mfn = pages_alloc(5, 0, 0);
+    assert_true(is_zero(mfn, 5));
+    memset(mfn_to_virt(mfn), 1, PAGE_SIZE << 5);
+    pages_free(mfn, 5);
+    assert_int_not_equal(pages_nr_dirty(), 0);
+    mfn = pages_alloc(5, 0, ALLOC_ZERO);
+    assert_true(is_zero(mfn, 5));
+    pages_free(mfn, 5);
+}
+
+static void flushes_before_a_freed_frame_is_given_out(void **state)
+{
+    mfn_t mfn = pages_alloc(0, 0, 0);
+    unsigned int before;
+
+    pages_free(mfn, 0);
+    before = machine_flushes;
+    mfn = pages_alloc(0, 0, 0);
+    assert_int_equal(machine_flushes, before + 1);
+    pages_free(mfn, 0);
+}
+
+static void random_blocks_never_overlap_nor_get_lost(void **state)
+{
+    enum { SLOTS = 300 };
+    static struct {
+        mfn_t mfn;
+        unsigned int order;
+        bool used;
+    } slots[SLOTS];
+    static uint8_t taken[MACHINE_FRAMES];
+    uint64_t before = pages_nr_free();
+
+    for (unsigned int step = 0; step < 20000; step++) {
+        unsigned int i = random64() % SLOTS;
+
+        if (slots[i].used) {
+            memset(taken + slots[i].mfn.n, 0, 1u << slots[i].order);
+            pages_free(slots[i].mfn, slots[i].order);
+            slots[i].used = false;
+        } else {
+            slots[i].order = random64() % 7;
+            slots[i].mfn = pages_alloc(slots[i].order, 0, random64() % 4);
+            slots[i].used = frame_valid(slots[i].mfn);
+            for (uint64_t n = 0; slots[i].used && n < 1u << slots[i].order; n++) {
+                assert_int_equal(taken[slots[i].mfn.n + n]++, 0);
+            }
+        }
+        if (random64() % 16 == 0) {
+            pages_scrub_step();
+        }
+    }
+    for (unsigned int i = 0; i < SLOTS; i++) {
+        if (slots[i].used) {
+            pages_free(slots[i].mfn, slots[i].order);
+        }
+    }
+    assert_int_equal(pages_nr_free(), before);
+}
+
+static void heap_objects_are_zeroed_aligned_and_apart(void **state)
+{
+    enum { SLOTS = 500 };
+    static struct {
+        uint8_t *p;
+        size_t size;
+    } slots[SLOTS];
+    uint64_t before = pages_nr_free();
+
+    for (unsigned int step = 0; step < 20000; step++) {
+        unsigned int i = random64() % SLOTS;
+
+        if (slots[i].p) {
+            for (size_t n = 0; n < slots[i].size; n++) {
+                assert_int_equal(slots[i].p[n], (uint8_t)i);
+            }
+            heap_free(slots[i].p, slots[i].size);
+            slots[i].p = NULL;
+            continue;
+        }
+        slots[i].size = 1 + random64() % (random64() % 8 ? 300 : 20000);
+        slots[i].p = heap_alloc(slots[i].size);
+        assert_non_null(slots[i].p);
+        assert_int_equal((uintptr_t)slots[i].p % (slots[i].size < 64 ? 16 : 64), 0);
+        assert_true(slots[i].size < PAGE_SIZE || (uintptr_t)slots[i].p % PAGE_SIZE == 0);
+        for (size_t n = 0; n < slots[i].size; n++) {
+            assert_int_equal(slots[i].p[n], 0);
+        }
+        memset(slots[i].p, (int)i, slots[i].size);
+    }
+    for (unsigned int i = 0; i < SLOTS; i++) {
+        heap_free(slots[i].p, slots[i].size);
+    }
+    assert_int_equal(pages_nr_free(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_aligned_zeroed_blocks_below_the_limit),
+        cmocka_unit_test(keeps_the_lowest_16_mib_for_those_who_ask),
+        cmocka_unit_test(nobody_gets_a_reference_to_a_free_frame),
+        cmocka_unit_test(flushes_before_a_freed_frame_is_given_out),
+        cmocka_unit_test(random_blocks_never_overlap_nor_get_lost),
+        cmocka_unit_test(scrubs_until_all_is_clean_and_then_gives_clean_memory),
+        cmocka_unit_test(heap_objects_are_zeroed_aligned_and_apart),
+    };
+
+    machine_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
