@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules for single page-table entries, and what each entry holds.
+ *
+ * A level-1 entry that maps RAM holds a reference to the frame, and a use of it
+ * as writable memory if it is writable.  What it holds can be told from the
+ * entry alone, so that it can be dropped without knowing how it came about:
+ *
+ *   frame                         readable       writable
+ *   RAM of a domain               reference      reference and writable use
+ *   ours, shared with the owner   reference      reference, if FRAME_SHARED_RW
+ *   not RAM                       nothing        nothing
+ *
+ * Cache attributes: only a domain with rights to device memory may choose
+ * others than write-back, for device memory and for its RAM alike (its drivers
+ * map RAM so).  That domain can then see old contents of its own RAM by its own
+ * doing.  It cannot make us see them: a frame that was writable past the caches
+ * is flushed from them before it becomes a table (FRAME_UNCACHED), and before
+ * it goes to somebody else.
+ */
+#include "pv/types.h"
+
+#include "x86/features.h"
+
+/* Address bits that this machine does not have. */
+static inline uint64_t reserved_bits(void)
+{
+    return PTE_ADDRESS & ~((1ull << cpu_features.phys_bits) - 1);
+}
+
+int pt_check_bits(struct pt_ctx *c, uint64_t e, unsigned int level)
+{
+    uint64_t forbidden = reserved_bits();
+
+    if (level > 1) {
+        forbidden |= PTE_PS | PTE_PWT | PTE_PCD | PTE_G;
+    }
+    if (likely(!(e & forbidden))) {
+        return 0;
+    }
+    if (level > 1 && (e & PTE_PS)) {
+        return pt_refuse(c, "large pages are not for paravirtual guests", e);
+    }
+    return pt_refuse(c, "an entry has bits set that must be clear", e);
+}
+
+/* Device memory: not RAM, and the domain has the right. */
+static int get_device(struct pt_ctx *c, uint64_t e)
+{
+    mfn_t mfn = pte_mfn(e);
+
+    if (c->owner != c->d->id && c->owner != DOMID_IO) {
+        return pt_refuse(c, "a frame of another domain is not RAM", mfn.n);
+    }
+    if (!rangeset_contains(&c->d->iomem, mfn.n, mfn.n)) {
+        return pt_refuse(c, "no right to map this frame, which is not RAM", mfn.n);
+    }
+    return 0;
+}
+
+/* A frame of ours, referenced already. */
+static int get_shared(struct pt_ctx *c, struct frame *f, uint64_t e)
+{
+    uint64_t ref = READ_ONCE(f->ref);
+
+    if ((e & PT_CACHE_BITS) ||
+        !(ref & (e & PTE_RW ? FRAME_SHARED_RW : FRAME_SHARED_RO | FRAME_SHARED_RW))) {
+        frame_put(f);
+        return pt_refuse(c, "the hypervisor does not share this frame that way", e);
+    }
+    return 0;
+}
+
+/* Why cannot @f become writable?  It may only be waiting to be drained. */
+static int refuse_writable(struct pt_ctx *c, struct frame *f)
+{
+    uint64_t word = READ_ONCE(f->type);
+
+    if ((word & FRAME_RESIDUE) && c->owner == c->d->id) {
+        if (!(word & FRAME_QUEUED)) {
+            pt_queue_residue(c->d, f);
+        }
+        return -ERESTART;
+    }
+    return pt_refuse(c, "a page table or descriptor page may not be writable", frame_mfn(f).n);
+}
+
+static int get_writable(struct pt_ctx *c, struct frame *f, uint64_t e)
+{
+    uint64_t flags = (e & PT_CACHE_BITS ? FRAME_UNCACHED : 0) |
+                     (c->owner != c->d->id ? FRAME_FOREIGN : 0);
+    int rc;
+
+    if (likely(frame_use_writable(f, flags & FRAME_FOREIGN ? &cpus_online : &c->d->dirty_cpus,
+                                  flags))) {
+        return 0;
+    }
+    rc = refuse_writable(c, f);
+    frame_put(f);
+    return rc;
+}
+
+int pt_get_l1_target(struct pt_ctx *c, uint64_t e)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct frame *f;
+
+    if (unlikely(!frame_valid(mfn))) {
+        return get_device(c, e);
+    }
+    f = frame_of(mfn);
+    if (unlikely(!frame_get(f, c->owner))) {
+        return pt_refuse(c, "a mapped frame belongs to another domain or to nobody", mfn.n);
+    }
+    if (unlikely(READ_ONCE(f->ref) & FRAME_HV)) {
+        return get_shared(c, f, e);
+    }
+    if (unlikely((e & PT_CACHE_BITS) && !c->has_io)) {
+        frame_put(f);
+        return pt_refuse(c, "cache attributes are for domains with devices", e);
+    }
+    return e & PTE_RW ? get_writable(c, f, e) : 0;
+}
+
+void pt_put_l1_target(uint64_t e)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct frame *f;
+
+    if (unlikely(!frame_valid(mfn))) {
+        return;
+    }
+    f = frame_of(mfn);
+    if ((e & PTE_RW) && likely(!(READ_ONCE(f->ref) & FRAME_HV))) {
+        frame_drop_writable(f);
+    }
+    frame_put(f);
+}
+
+int pt_get_target(struct pt_ctx *c, uint64_t e, unsigned int level)
+{
+    return level == 1 ? pt_get_l1_target(c, e) : pt_get(c, pte_mfn(e), level - 1);
+}
+
+void pt_put_target(struct domain *d, uint64_t e, unsigned int level)
+{
+    if (level == 1) {
+        pt_put_l1_target(e);
+    } else {
+        pt_put(d, frame_of(pte_mfn(e)));
+    }
+}
