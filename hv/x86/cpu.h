@@ -42,7 +42,11 @@ static inline void cpu_idle_halt(void)
 }
 
 /* Let waiting interrupts in.  No lock may be held. */
+#ifdef MANSIO_HOST
+void cpu_irq_window(void);
+#else
 static inline void cpu_irq_window(void)
 {
     __asm__ volatile("sti; nop; cli" ::: "memory");
 }
+#endif

@@ -40,6 +40,12 @@ void outw(uint16_t port, uint16_t value);
 void outl(uint16_t port, uint32_t value);
 uint64_t rdmsr(uint32_t msr);
 void wrmsr(uint32_t msr, uint64_t value);
+uint64_t read_cr3(void);
+uint64_t read_cr4(void);
+void write_cr3(uint64_t value);
+void write_cr4(uint64_t value);
+void invlpg(uint64_t va);
+void halt_for_interrupt(void);
 #else
 
 static inline uint64_t rdtsc(void)

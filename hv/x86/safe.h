@@ -12,6 +12,7 @@
 #ifdef MANSIO_HOST
 int must_check msr_read_safe(uint32_t msr, uint64_t *value);
 int must_check msr_write_safe(uint32_t msr, uint64_t value);
+int must_check xsetbv_safe(uint32_t index, uint64_t value);
 #else
 
 /* 0; -EFAULT: no such register, or not for this. */

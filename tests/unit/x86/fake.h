@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* A processor for tests: registers as variables, counts of what was flushed. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sys/cpu.h"
+
+extern uint64_t fake_cr3, fake_cr4;
+extern unsigned int fake_cr3_loads, fake_cr4_loads, fake_invlpgs;
+extern uint64_t fake_invlpg_va; /* the last one */
+
+/* Zero all of the above and host_cpu. */
+void fake_reset(void);
