@@ -17,14 +17,11 @@ struct hv_options hv_options = {
     .conswitch = 'a',
     .max_cpus = NR_CPUS,
     .acpi = true,
-    .x2apic = true,
-    .hpet = true,
     .gnttab_max_version = 2,
 };
 
 static __init bool parse_com(unsigned int index, const char *value)
 {
-    hv_options.has_com[index] = true;
     return string_copy(hv_options.com[index], value, sizeof(hv_options.com[index]));
 }
 
@@ -340,11 +337,9 @@ static const struct cmdline_option options[] __initconst = {
     CUSTOM("nosmp", parse_nosmp),
     CUSTOM("acpi", parse_acpi),
     BOOL("noapic", noapic),
-    BOOL("x2apic", x2apic),
     BOOL("noreboot", noreboot),
     CUSTOM("reboot", parse_reboot),
     STRING("clocksource", clocksource),
-    BOOL("hpet", hpet),
     STRING("sched", sched),
     UINT("gnttab_max_frames", gnttab_max_frames, 1, 4096),
     UINT("gnttab_max_maptrack_frames", gnttab_max_maptrack_frames, 1, 65536),
@@ -355,6 +350,7 @@ static const struct cmdline_option options[] __initconst = {
     NO_EFFECT("cpuid"),
     NO_EFFECT("crashkernel"),
     NO_EFFECT("flask"),
+    NO_EFFECT("hpet"),
     NO_EFFECT("iommu"),
     NO_EFFECT("max_cstate"),
     NO_EFFECT("mce"),
@@ -364,6 +360,7 @@ static const struct cmdline_option options[] __initconst = {
     NO_EFFECT("tsc"),
     NO_EFFECT("ucode"),
     NO_EFFECT("watchdog"),
+    NO_EFFECT("x2apic"),
     NO_EFFECT("xpti"),
     SILENT("edd"),
     SILENT("placeholder"),

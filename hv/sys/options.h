@@ -22,9 +22,8 @@ enum option_reboot {
 
 struct hv_options {
     /* consoles */
-    char console[64]; /* console=: a list of com1, com2, vga, none */
-    char com[2][64];  /* com1=, com2=: see uart_init() */
-    bool has_com[2];
+    char console[64];       /* console=: a list of com1, com2, vga, none */
+    char com[2][64];        /* com1=, com2=: see uart_init() */
     bool vga_keep;          /* vga=keep: the log stays on the screen after the start */
     uint64_t conring_bytes; /* conring_size=; 0: the built-in ring */
     char conswitch;         /* conswitch=: this with Ctrl, three times, switches input */
@@ -41,11 +40,9 @@ struct hv_options {
     uint32_t max_cpus; /* maxcpus=, nosmp */
     bool acpi;         /* acpi=off: find CPUs and interrupts without its tables */
     bool noapic;       /* passed on to dom0's kernel */
-    bool x2apic;
     bool noreboot;
     enum option_reboot reboot;
     char clocksource[16]; /* clocksource=: hpet, acpi, pit, tsc; "": the best */
-    bool hpet;
 
     /* domains */
     char sched[16];             /* sched=; "": the default policy */

@@ -98,7 +98,7 @@ static void what_stock_configurations_say_is_understood(void **state)
 {
     good("placeholder no-real-mode edd=off console=com1,vga com1=115200,8n1 vga=current,keep "
          "dom0_vcpus_pin dom0=pv noreboot sched=credit maxcpus=2 gnttab_max_frames=64 "
-         "gnttab=max-ver:1 acpi=on noapic x2apic=off conring_size=64k conswitch=bx sync_console");
+         "gnttab=max-ver:1 acpi=on noapic conring_size=64k conswitch=bx sync_console");
     assert_string_equal(hv_options.console, "com1,vga");
     assert_string_equal(hv_options.com[0], "115200,8n1");
     assert_true(hv_options.vga_keep);
