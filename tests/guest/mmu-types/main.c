@@ -51,16 +51,25 @@ static long map(unsigned int n, uint64_t pte)
     return hyper_update_va(VA(n), pte, UVMF_INVLPG);
 }
 
-/* A page that nothing refers to but its own mapping can be given back, and only then. */
+static long pages_owned(void)
+{
+    domid_t self = DOMID_SELF;
+
+    return hyper_memory(XENMEM_current_reservation, &self);
+}
+
+/* A page that is given back is gone at once if nothing refers to it, and only then. */
 static bool is_free_of_references(void *page)
 {
     uint64_t mfn = virt_to_mfn(page);
+    long owned = pages_owned();
     struct xen_memory_reservation reservation = { .nr_extents = 1, .domid = DOMID_SELF };
     xen_pfn_t frame = mfn;
 
     set_xen_guest_handle(reservation.extent_start, &frame);
     if (hyper_update_va(page, 0, UVMF_INVLPG) ||
-        hyper_memory(XENMEM_decrease_reservation, &reservation) != 1) {
+        hyper_memory(XENMEM_decrease_reservation, &reservation) != 1 ||
+        pages_owned() != owned - 1) {
         return false;
     }
     frame = virt_to_pfn(page);
