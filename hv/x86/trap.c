@@ -144,6 +144,8 @@ void trap_from_hv(struct cpu_user_regs *regs)
     uint64_t fixup;
 
     if (regs->entry_vector >= 32) {
+        /* A device's may have an event for the very vCPU whose long work opened the window. */
+        this_cpu()->is_poked |= regs->entry_vector < VEC_OWN_FIRST;
         interrupt(regs->entry_vector);
         return;
     }
