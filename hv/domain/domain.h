@@ -74,7 +74,6 @@ struct domain {
     struct grant_table *grant;  /* [c] grant/ */
     struct irq_domain *pirqs;   /* [c] event/pirq */
     uint64_t cpu_time_ns;       /* [a] of vCPUs gone */
-    uint64_t wallclock_version; /* [l] */
 };
 
 #define DRAIN_NONE 0xffffffffu
@@ -121,6 +120,10 @@ void vcpu_unpause(struct vcpu *v);
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
 
+/* The toolstack's own pause, counted apart: a new domain has one.  -EINVAL: it is not paused so. */
+void domain_pause_by_toolstack(struct domain *d);
+int domain_unpause_by_toolstack(struct domain *d);
+
 /* A reason to sleep is gone: let the scheduler see. */
 static inline void vcpu_wake(struct vcpu *v)
 {
@@ -136,6 +139,17 @@ void vcpu_state_changed(struct sched_unit *u, int runstate, uint64_t now);
  * area and clock.  Its kernel's address space is loaded.
  */
 void vcpu_publish(struct vcpu *v);
+
+/* For time_ops: the vCPU that runs here gets the new scale. */
+void vcpu_time_changed(void);
+
+/* The wall clock was set: write it into every shared_info. */
+void domain_wallclock_changed(void);
+/* Write the wall clock into @d's shared_info. */
+void domain_publish_wallclock(struct domain *d);
+
+/* @v's run state up to now, as its guest may see it. */
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *r);
 
 /* The idle vCPU of @cpu, made while that CPU is brought up.  -ENOMEM. */
 int must_check vcpu_create_idle(unsigned int cpu);

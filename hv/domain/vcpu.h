@@ -29,8 +29,6 @@ struct domain;
 #define EXIT_IDLE     1u        /* [c] always set of idle vCPUs: they leave to the idle loop */
 #define EXIT_NMI      2u        /* [a] an NMI waits */
 #define EXIT_MCE      4u        /* [a] a machine check waits */
-#define EXIT_TRAP     8u        /* [o] pv.inject has an exception to deliver */
-#define EXIT_SLOW     (EXIT_NMI | EXIT_MCE | EXIT_TRAP)
 
 /* Numbers of the ABI's processor state. */
 #define PV_GDT_FRAMES 14u       /* then follow the hypervisor's own descriptors */
@@ -65,16 +63,12 @@ struct pv_vcpu {
     uint32_t ldt_mapped;        /* bit n: page n of the LDT window is mapped and holds a segdesc use */
     mfn_t ldt_frames[PV_LDT_FRAMES];
     uint64_t cr0, cr4;          /* as the guest sees them: CR0_TS; CR4 bits that are the guest's */
+    uint64_t xcr0;              /* the guest's; 0: no XSAVE here */
     uint64_t dr[8];             /* debug registers 0-3, 6, 7 */
     uint32_t iopl;              /* virtual: 0 .. 3 */
     uint32_t iobmp_limit;       /* ports covered by the guest's bitmap */
     uint64_t iobmp;             /* guest virtual address of it */
-    uint8_t inject_vector;      /* with EXIT_TRAP */
-    bool inject_has_error;
-    uint32_t inject_error;
-    uint64_t inject_cr2;
     bool nmi_masked;            /* from delivery of an NMI or #MC to the next iret */
-    struct pv_callback nmi_callback;
 };
 
 

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls: entry.S calls hypercall_table[rax] with the guest's rdi, rsi,
- * rdx, r10, r8, r9 and puts the result into its rax.  A handler that has more
- * to do after a bounded amount of work calls hcall_restart() and returns what
- * that gives.
+ * Hypercalls.  entry.S calls hypercall_table[rax] with the guest's rdi, rsi,
+ * rdx, r10, r8, r9 and puts what it returns into the guest's rax.  One file a
+ * family decodes: copies in, checks, bounds, calls the subsystem, reports.
+ *
+ * A handler that has more to do after a bounded amount of work returns
+ * hcall_restart(): the guest executes the same instruction again, with the
+ * arguments that describe the rest, after others have had their turn.
  */
 #pragma once
 
 #include "domain/domain.h"
 #include "guest/guest.h"
+
+/* Handlers have the table's type; those that need fewer arguments say so. */
+#define UNUSED(...) ((void)(uint64_t[]){ __VA_ARGS__ })
 
 typedef long hcall_fn(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
@@ -16,12 +22,28 @@ typedef long hcall_fn(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t
 extern hcall_fn *const hypercall_table[HYPERCALL_MAX];
 
 /*
- * Arrange that the guest executes the hypercall @nr again with these arguments
- * (@nr_args of them changed) after others had their turn, events included.
- * Inside a multicall the entry is rewritten instead.  Returns the value to
- * return.
+ * Have the current hypercall executed again with its first @nr_args arguments
+ * replaced by @args (the others stay).  Inside a multicall its entry is
+ * rewritten instead.  Returns what the handler must return.
  */
-long hcall_restart(unsigned int nr, unsigned int nr_args, ...);
+long hcall_restart(const uint64_t *args, unsigned int nr_args);
 
-/* Is the current hypercall an entry of a multicall? */
-bool hcall_in_multicall(void);
+/* A family's sub-operations. */
+struct hcall_op {
+    long (*fn)(struct guest_ptr arg);
+    bool for_privileged;        /* others get -EPERM */
+};
+
+/* Call @ops[@cmd]; -ENOSYS for those that are not there. */
+long hcall_dispatch(const struct hcall_op *ops, unsigned int nr_ops, uint64_t cmd,
+                    struct guest_ptr arg);
+
+/* One handler a file of this folder; the numbers are __HYPERVISOR_... of <xen/xen.h>. */
+hcall_fn hcall_set_trap_table, hcall_mmu_update, hcall_set_gdt, hcall_stack_switch,
+    hcall_set_callbacks, hcall_fpu_taskswitch, hcall_platform_op, hcall_set_debugreg,
+    hcall_get_debugreg, hcall_update_descriptor, hcall_memory_op, hcall_multicall,
+    hcall_update_va_mapping, hcall_update_va_mapping_otherdomain, hcall_set_timer_op,
+    hcall_xen_version, hcall_console_io, hcall_grant_table_op, hcall_vm_assist, hcall_iret,
+    hcall_vcpu_op, hcall_set_segment_base, hcall_mmuext_op, hcall_nmi_op, hcall_sched_op,
+    hcall_callback_op, hcall_xenpmu_op, hcall_event_channel_op, hcall_physdev_op, hcall_sysctl,
+    hcall_domctl;

@@ -20,7 +20,7 @@ void pv_syscall_from_user(struct vcpu *v);
 void pv_sysenter_from_user(struct vcpu *v);
 /* An event waits and is not masked: enter the event callback. */
 void pv_deliver_upcall(struct vcpu *v);
-/* v->exit_work has something of EXIT_SLOW. */
+/* v->exit_work is not 0. */
 void pv_exit_slow(struct vcpu *v);
 /* The IRET to the guest faulted: enter the failsafe callback. */
 void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error);
@@ -51,11 +51,14 @@ int must_check pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value)
 /* HYPERVISOR_fpu_taskswitch: virtual CR0.TS. */
 void pv_set_ts(struct vcpu *v, bool is_set);
 
+/*
+ * Move @v's vcpu_info to @offset of its domain's frame @mfn, for good.
+ * -EINVAL: done before, not its frame, in use as a table, or over the page's end.
+ */
+int must_check pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset);
+
 /* Give @v, which does not run, the processor state @c.  -EINVAL; as mmu.h for its page tables and GDT. */
 int must_check pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
-
-/* Memory ranges of a domain's own use (traps, FPU) are made by domain/; this is for domain_parts. */
-extern const struct domain_part pv_part;
 
 /* A selector as the guest may load it: RPL 3, null stays null. */
 static inline uint64_t pv_fix_selector(uint64_t sel)

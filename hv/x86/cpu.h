@@ -41,6 +41,14 @@ static inline void cpu_idle_halt(void)
     }
 }
 
+/* Stand still for ever. */
+noreturn static inline void cpu_stop(void)
+{
+    for (;;) {
+        __asm__ volatile("cli; hlt");
+    }
+}
+
 /* Let waiting interrupts in.  No lock may be held. */
 #ifdef MANSIO_HOST
 void cpu_irq_window(void);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies between us and the current vCPU's address space: bounds here, the faults in x86/uaccess. */
+#include "guest/guest.h"
+
+#include "x86/uaccess.h"
+
+bool guest_range_ok(struct guest_ptr p, uint64_t len_bytes)
+{
+    /* The lower half, or what lies above our range; by subtraction, since a sum may wrap. */
+    if (p.va < 0x0000800000000000ul) {
+        return len_bytes <= 0x0000800000000000ul - p.va;
+    }
+    return p.va >= HYPERVISOR_VIRT_END && len_bytes <= 0ul - p.va;
+}
+
+int copy_from_guest(void *to, struct guest_ptr from, size_t len_bytes)
+{
+    if (unlikely(!guest_range_ok(from, len_bytes))) {
+        return -EFAULT;
+    }
+    return copy_user(to, (const void *)from.va, len_bytes) == 0 ? 0 : -EFAULT;
+}
+
+int copy_to_guest(struct guest_ptr to, const void *from, size_t len_bytes)
+{
+    if (unlikely(!guest_range_ok(to, len_bytes))) {
+        return -EFAULT;
+    }
+    return copy_user((void *)to.va, from, len_bytes) == 0 ? 0 : -EFAULT;
+}
+
+int clear_guest(struct guest_ptr to, size_t len_bytes)
+{
+    static const uint8_t zeros[256];
+
+    while (len_bytes > 0) {
+        size_t n = min(len_bytes, sizeof(zeros));
+
+        if (copy_to_guest(to, zeros, n) != 0) {
+            return -EFAULT;
+        }
+        to = guest_ptr_add(to, n);
+        len_bytes -= n;
+    }
+    return 0;
+}

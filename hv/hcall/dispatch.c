@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of hypercalls, multicalls, and restarting.
+ *
+ * Numbers that are not in the table answer -ENOSYS.  docs/abi.md says of each
+ * what is done and what is refused.
+ */
+#include "hcall/hcall.h"
+
+#include "sys/softirq.h"
+#include "x86/uaccess.h"
+
+#define SYSCALL_LEN 2           /* bytes of the instruction that got us here */
+
+/* The entry of a multicall that is being executed on this CPU; NULL outside. */
+static DEFINE_PER_CPU(struct multicall_entry *, mc_entry);
+static DEFINE_PER_CPU(bool, mc_restart);
+
+static long hcall_none(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+    return -ENOSYS;
+}
+
+hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
+    [__HYPERVISOR_set_trap_table] = hcall_set_trap_table,
+    [__HYPERVISOR_mmu_update] = hcall_mmu_update,
+    [__HYPERVISOR_set_gdt] = hcall_set_gdt,
+    [__HYPERVISOR_stack_switch] = hcall_stack_switch,
+    [__HYPERVISOR_set_callbacks] = hcall_set_callbacks,
+    [__HYPERVISOR_fpu_taskswitch] = hcall_fpu_taskswitch,
+    [__HYPERVISOR_platform_op] = hcall_platform_op,
+    [__HYPERVISOR_set_debugreg] = hcall_set_debugreg,
+    [__HYPERVISOR_get_debugreg] = hcall_get_debugreg,
+    [__HYPERVISOR_update_descriptor] = hcall_update_descriptor,
+    [__HYPERVISOR_memory_op] = hcall_memory_op,
+    [__HYPERVISOR_multicall] = hcall_multicall,
+    [__HYPERVISOR_update_va_mapping] = hcall_update_va_mapping,
+    [__HYPERVISOR_set_timer_op] = hcall_set_timer_op,
+    [__HYPERVISOR_xen_version] = hcall_xen_version,
+    [__HYPERVISOR_console_io] = hcall_console_io,
+    [__HYPERVISOR_grant_table_op] = hcall_grant_table_op,
+    [__HYPERVISOR_vm_assist] = hcall_vm_assist,
+    [__HYPERVISOR_update_va_mapping_otherdomain] = hcall_update_va_mapping_otherdomain,
+    [__HYPERVISOR_iret] = hcall_iret,
+    [__HYPERVISOR_vcpu_op] = hcall_vcpu_op,
+    [__HYPERVISOR_set_segment_base] = hcall_set_segment_base,
+    [__HYPERVISOR_mmuext_op] = hcall_mmuext_op,
+    [__HYPERVISOR_nmi_op] = hcall_nmi_op,
+    [__HYPERVISOR_sched_op] = hcall_sched_op,
+    [__HYPERVISOR_callback_op] = hcall_callback_op,
+    [__HYPERVISOR_xenpmu_op] = hcall_xenpmu_op,
+    [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
+    [__HYPERVISOR_physdev_op] = hcall_physdev_op,
+    [__HYPERVISOR_sysctl] = hcall_sysctl,
+    [__HYPERVISOR_domctl] = hcall_domctl,
+    /* Numbers that are old, not ours to offer, or not given out. */
+    [6] = hcall_none,
+    [11] = hcall_none,
+    [16] = hcall_none,
+    [19] = hcall_none,
+    [27] = hcall_none,
+    [31] = hcall_none,
+    [34] = hcall_none,
+    [37 ... 39] = hcall_none,
+    [41 ... 63] = hcall_none,
+};
+
+long hcall_restart(const uint64_t *args, unsigned int nr_args)
+{
+    struct multicall_entry *entry = *this_cpu_ptr(mc_entry);
+    struct cpu_user_regs *r = &current()->regs;
+    uint64_t *const regs[] = { &r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9 };
+
+    if (entry != NULL) {
+        for (unsigned int i = 0; i < nr_args; i++) {
+            entry->args[i] = args[i];
+        }
+        *this_cpu_ptr(mc_restart) = true;
+        return -ERESTART;
+    }
+    for (unsigned int i = 0; i < nr_args; i++) {
+        *regs[i] = args[i];
+    }
+    r->rip -= SYSCALL_LEN;
+    return (long)r->rax; /* the number again */
+}
+
+long hcall_dispatch(const struct hcall_op *ops, unsigned int nr_ops, uint64_t cmd,
+                    struct guest_ptr arg)
+{
+    if (cmd >= nr_ops || ops[cmd & array_index_mask(cmd, nr_ops)].fn == NULL) {
+        return -ENOSYS;
+    }
+    cmd &= array_index_mask(cmd, nr_ops);
+    if (ops[cmd].for_privileged && !current()->domain->is_privileged) {
+        return -EPERM;
+    }
+    return ops[cmd].fn(arg);
+}
+
+static long call_one(const struct multicall_entry *e)
+{
+    uint64_t op = e->op;
+
+    if (op >= HYPERCALL_MAX || op == __HYPERVISOR_iret || op == __HYPERVISOR_multicall) {
+        return -ENOSYS;
+    }
+    op &= array_index_mask(op, HYPERCALL_MAX);
+    return hypercall_table[op](e->args[0], e->args[1], e->args[2], e->args[3], e->args[4],
+                               e->args[5]);
+}
+
+static long restart_multicall(struct guest_ptr list, uint64_t nr)
+{
+    const uint64_t args[] = { list.va, nr };
+
+    return hcall_restart(args, 2);
+}
+
+/*
+ * Entries are executed in order and each gets its result; one that fails stops
+ * nothing.  An entry that restarts is written back as it then is, and the list
+ * is begun again at it.
+ */
+long hcall_multicall(uint64_t list_va, uint64_t nr, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    struct guest_ptr list = GUEST_PTR(list_va);
+
+    (void)c, (void)d, (void)e, (void)f;
+    if (!guest_range_ok(list, (uint64_t)(uint32_t)nr * sizeof(struct multicall_entry))) {
+        return -EFAULT;
+    }
+    for (nr = (uint32_t)nr; nr > 0; nr--) {
+        struct multicall_entry entry;
+        bool is_restart;
+
+        if (unlikely(this_cpu()->softirqs != 0) && preempt_pending()) {
+            return restart_multicall(list, nr);
+        }
+        if (copy_from_guest(&entry, list, sizeof(entry)) != 0) {
+            return -EFAULT;
+        }
+        *this_cpu_ptr(mc_entry) = &entry;
+        entry.result = (xen_ulong_t)call_one(&entry);
+        *this_cpu_ptr(mc_entry) = NULL;
+        is_restart = *this_cpu_ptr(mc_restart);
+        *this_cpu_ptr(mc_restart) = false;
+        if (is_restart) {
+            return copy_to_guest(list, &entry, sizeof(entry)) != 0 ? -EFAULT
+                                                                   : restart_multicall(list, nr);
+        }
+        if (copy_to_guest(guest_ptr_add(list, offsetof(struct multicall_entry, result)),
+                          &entry.result, sizeof(entry.result)) != 0) {
+            return -EFAULT;
+        }
+        list = guest_ptr_add(list, sizeof(entry));
+    }
+    return 0;
+}

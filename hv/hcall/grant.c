@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grant_table_op: the table itself.  Only version 1 is offered, which suffices
+ * for frame numbers of 32 bits; kernels ask for it.  Lending frames out (map,
+ * unmap, copy, transfer) needs a second domain and answers -ENOSYS.
+ */
+#include "hcall/hcall.h"
+
+#include "grant/grant.h"
+#include "sys/log.h"
+
+/* The domain a request names, with a reference; NULL: *@status is what to answer. */
+static struct domain *table_owner(domid_t id, int16_t *status)
+{
+    struct domain *d = domain_get(id);
+
+    *status = GNTST_okay;
+    if (d == NULL) {
+        *status = GNTST_bad_domain;
+    } else if (d != current()->domain && !current()->domain->is_privileged) {
+        domain_put(d);
+        d = NULL;
+        *status = GNTST_permission_denied;
+    }
+    return d;
+}
+
+static int16_t list_frames(struct domain *d, const struct gnttab_setup_table *op)
+{
+    int rc = grant_grow(d, op->nr_frames);
+
+    if (rc != 0) {
+        return GNTST_general_error;
+    }
+    for (uint32_t i = 0; i < op->nr_frames; i++) {
+        xen_pfn_t mfn = grant_frame(d, i).n;
+
+        if (copy_elem_to_guest(guest_ptr_of(op->frame_list), i, &mfn, sizeof(mfn)) != 0) {
+            return GNTST_bad_virt_addr;
+        }
+    }
+    return GNTST_okay;
+}
+
+static long op_setup_table(struct guest_ptr arg)
+{
+    struct gnttab_setup_table op;
+    struct domain *d;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    d = table_owner(op.dom, &op.status);
+    if (d != NULL) {
+        op.status = list_frames(d, &op);
+        domain_put(d);
+    }
+    return copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_query_size(struct guest_ptr arg)
+{
+    struct gnttab_query_size op;
+    struct domain *d;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    d = table_owner(op.dom, &op.status);
+    if (d != NULL) {
+        grant_size(d, &op.nr_frames, &op.max_nr_frames);
+        domain_put(d);
+    }
+    return copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_set_version(struct guest_ptr arg)
+{
+    struct gnttab_set_version op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    if (op.version != 1 && op.version != 2) {
+        return -EINVAL;
+    }
+    if (op.version == 2) {
+        log_guest(current()->domain->id, "asks for grant tables of version 2; there is version 1");
+        return -ENOSYS;
+    }
+    return copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_get_version(struct guest_ptr arg)
+{
+    struct gnttab_get_version op;
+    struct domain *d;
+    int16_t status;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    d = table_owner(op.dom, &status);
+    if (d == NULL) {
+        return status == GNTST_bad_domain ? -ESRCH : -EPERM;
+    }
+    domain_put(d);
+    op.version = 1;
+    return copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long (*const ops[])(struct guest_ptr) = {
+    [GNTTABOP_setup_table] = op_setup_table,
+    [GNTTABOP_query_size] = op_query_size,
+    [GNTTABOP_set_version] = op_set_version,
+    [GNTTABOP_get_version] = op_get_version,
+};
+
+long hcall_grant_table_op(uint64_t cmd, uint64_t list, uint64_t nr, uint64_t d, uint64_t e,
+                          uint64_t f)
+{
+    UNUSED(d, e, f);
+    cmd = (uint32_t)cmd;
+    nr = (uint32_t)nr;
+    if (cmd >= ARRAY_SIZE(ops) || ops[cmd] == NULL) {
+        return -ENOSYS;
+    }
+    if (nr != 1) {
+        return nr == 0 ? 0 : -EINVAL;
+    }
+    return ops[cmd](GUEST_PTR(list));
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Domains and sets of CPUs, as the toolstack's structures have them. */
+#include "hcall/info.h"
+
+#include "event/event.h"
+#include "lib/string.h"
+
+static uint32_t vcpu_flags(const struct domain *d, uint32_t *nr_online, uint64_t *time)
+{
+    uint32_t flags = XEN_DOMINF_blocked, i;
+    struct vcpu *v;
+
+    for_each_vcpu(d, v, i) {
+        *time += sched_time_used(&v->unit);
+        if (!v->is_online) {
+            continue;
+        }
+        ++*nr_online;
+        if (!evtchn_is_blocked(v)) {
+            flags &= ~XEN_DOMINF_blocked;
+        }
+        if (v->unit.state == UNIT_RUNNING) {
+            flags |= XEN_DOMINF_running;
+        }
+    }
+    return flags;
+}
+
+void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    memset(info, 0, sizeof(*info));
+    info->domain = d->id;
+    info->flags = vcpu_flags(d, &info->nr_online_vcpus, &info->cpu_time);
+    info->cpu_time += d->cpu_time_ns;
+    if (d->life != DOMAIN_ALIVE) {
+        info->flags |= XEN_DOMINF_dying;
+    }
+    if (d->is_shut_down) {
+        info->flags |= XEN_DOMINF_shutdown | (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
+    }
+    if (d->pause_by_toolstack != 0) {
+        info->flags |= XEN_DOMINF_paused;
+    }
+    info->max_vcpu_id = d->max_vcpus - 1;
+    info->tot_pages = d->nr_pages;
+    info->max_pages = d->max_pages;
+    info->shared_info_frame = d->shared_info_mfn.n;
+    memcpy(info->handle, d->handle, sizeof(info->handle));
+}
+
+int info_cpumask_out(const struct xenctl_bitmap *to, const struct cpumask *mask)
+{
+    uint32_t bytes = (to->nr_bits + 7) / 8;
+
+    for (uint32_t i = 0; i < bytes; i++) {
+        uint8_t byte = i < sizeof(mask->bits) ? ((const uint8_t *)mask->bits)[i] : 0;
+
+        if (i == bytes - 1 && to->nr_bits % 8 != 0) {
+            byte &= (uint8_t)((1u << to->nr_bits % 8) - 1);
+        }
+        if (copy_elem_to_guest(guest_ptr_of(to->bitmap), i, &byte, 1) != 0) {
+            return -EFAULT;
+        }
+        if (i >= sizeof(mask->bits)) {
+            break; /* no CPU has such a number, and nobody reads further than it asked */
+        }
+    }
+    return 0;
+}
+
+int info_cpumask_in(const struct xenctl_bitmap *from, struct cpumask *mask)
+{
+    uint32_t bytes = min((from->nr_bits + 7) / 8, (uint32_t)sizeof(mask->bits));
+
+    cpumask_zero(mask);
+    if (copy_from_guest(mask->bits, guest_ptr_of(from->bitmap), bytes) != 0) {
+        return -EFAULT;
+    }
+    if (from->nr_bits % 8 != 0 && bytes == (from->nr_bits + 7) / 8) {
+        ((uint8_t *)mask->bits)[bytes - 1] &= (uint8_t)((1u << from->nr_bits % 8) - 1);
+    }
+    return cpumask_empty(mask) ? -EINVAL : 0;
+}

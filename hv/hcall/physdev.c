@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * physdev_op: I/O privilege, and the hardware domain's interrupts and PCI
+ * devices.  Refused: pirq_eoi_gmfn (the guest then asks by irq_status_query
+ * and tells each end of interrupt), restore_msi, the old manage_pci forms.
+ */
+#include "hcall/hcall.h"
+
+#include <xen/physdev.h>
+
+#include "drivers/pci.h"
+#include "event/event.h"
+#include "irq/irq.h"
+#include "sys/log.h"
+
+
+static long op_irq_status_query(struct guest_ptr arg)
+{
+    struct physdev_irq_status_query op;
+    int rc;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    rc = pirq_status(current()->domain, op.irq, &op.flags);
+    return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_set_iopl(struct guest_ptr arg)
+{
+    struct physdev_set_iopl op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    if (op.iopl > 3) {
+        return -EINVAL;
+    }
+    current()->pv.iopl = op.iopl;
+    return 0;
+}
+
+static long op_set_iobitmap(struct guest_ptr arg)
+{
+    struct physdev_set_iobitmap op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    if (op.nr_ports > 65536 || !guest_range_ok(guest_ptr_of(op.bitmap), op.nr_ports / 8)) {
+        return -EINVAL;
+    }
+    current()->pv.iobmp = (uintptr_t)op.bitmap.p;
+    current()->pv.iobmp_limit = op.nr_ports;
+    return 0;
+}
+
+static long op_apic_read(struct guest_ptr arg)
+{
+    struct physdev_apic op;
+    int rc;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    rc = irq_ioapic_read(PADDR(op.apic_physbase), op.reg, &op.value);
+    return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
+}
+
+/* IOAPICs are ours: what a guest writes is accepted and dropped, as it programs lines by other means. */
+static long op_apic_write(struct guest_ptr arg)
+{
+    struct physdev_apic op;
+
+    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+}
+
+static long op_alloc_irq_vector(struct guest_ptr arg)
+{
+    struct physdev_irq op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    op.vector = op.irq;
+    return op.irq >= irq_nr_gsis() ? -EINVAL : copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_eoi(struct guest_ptr arg)
+{
+    struct physdev_eoi op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    return pirq_eoi(current()->domain, op.irq);
+}
+
+/* The kinds of message interrupts differ in how they name the device and in how many there are. */
+static int map_msi(struct domain *d, struct physdev_map_pirq *op)
+{
+    struct msi_request rq = {
+        .segment = op->type == MAP_PIRQ_TYPE_MSI ? 0 : (uint16_t)((uint32_t)op->bus >> 16),
+        .bus = op->bus & 0xff,
+        .devfn = op->devfn & 0xff,
+        .is_msix = op->table_base != 0,
+        .entry = op->type == MAP_PIRQ_TYPE_MULTI_MSI ? 0 : (uint16_t)op->entry_nr,
+        .nr = op->type == MAP_PIRQ_TYPE_MULTI_MSI ? (uint16_t)op->entry_nr : 1,
+        .table_base = PADDR(op->table_base),
+    };
+
+    return pirq_map_msi(d, &rq, &op->pirq);
+}
+
+static int map_pirq(struct domain *d, struct physdev_map_pirq *op)
+{
+    switch (op->type) {
+    case MAP_PIRQ_TYPE_GSI:
+        return op->index < 0 ? -EINVAL : pirq_map_gsi(d, (unsigned int)op->index, &op->pirq);
+    case MAP_PIRQ_TYPE_MSI:
+    case MAP_PIRQ_TYPE_MSI_SEG:
+    case MAP_PIRQ_TYPE_MULTI_MSI:
+        return map_msi(d, op);
+    default:
+        return -EINVAL;
+    }
+}
+
+static long op_map_pirq(struct guest_ptr arg)
+{
+    struct physdev_map_pirq op;
+    int rc;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    if (op.domid != DOMID_SELF && op.domid != current()->domain->id) {
+        log_guest(current()->domain->id, "interrupts of other domains cannot be mapped (d%u)",
+                  op.domid);
+        return -ESRCH;
+    }
+    rc = map_pirq(current()->domain, &op);
+    return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_unmap_pirq(struct guest_ptr arg)
+{
+    struct physdev_unmap_pirq op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    if (op.domid != DOMID_SELF && op.domid != current()->domain->id) {
+        return -ESRCH;
+    }
+    return pirq_unmap(current()->domain, op.pirq);
+}
+
+static long op_setup_gsi(struct guest_ptr arg)
+{
+    struct physdev_setup_gsi op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    return op.gsi < 0 ? -EINVAL : irq_gsi_setup((unsigned int)op.gsi, op.triggering, op.polarity);
+}
+
+static long op_mmcfg_reserved(struct guest_ptr arg)
+{
+    struct physdev_pci_mmcfg_reserved op;
+
+    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+}
+
+static long op_pci_device_add(struct guest_ptr arg)
+{
+    struct physdev_pci_device_add op;
+    struct pci_address a;
+
+    if (copy_from_guest(&op, arg, offsetof(struct physdev_pci_device_add, optarr)) != 0) {
+        return -EFAULT;
+    }
+    a = (struct pci_address){ .segment = op.seg, .bus = op.bus, .devfn = op.devfn };
+    if (!pci_exists(a)) {
+        return -ENODEV;
+    }
+    log_debug("PCI device " PCI_FMT, PCI_ARGS(a));
+    return 0;
+}
+
+static long op_pci_device_remove(struct guest_ptr arg)
+{
+    struct physdev_pci_device op;
+
+    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+}
+
+/* What pciback does around giving a device away; nothing has to be kept here yet for it to stay right. */
+static long op_msix(struct guest_ptr arg)
+{
+    struct physdev_pci_device op;
+
+    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+}
+
+static long op_dbgp(struct guest_ptr arg)
+{
+    struct physdev_dbgp_op op;
+
+    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+}
+
+static const struct hcall_op ops[] = {
+    [PHYSDEVOP_irq_status_query] = { op_irq_status_query },
+    [PHYSDEVOP_set_iopl] = { op_set_iopl },
+    [PHYSDEVOP_set_iobitmap] = { op_set_iobitmap },
+    [PHYSDEVOP_apic_read] = { op_apic_read, true },
+    [PHYSDEVOP_apic_write] = { op_apic_write, true },
+    [PHYSDEVOP_alloc_irq_vector] = { op_alloc_irq_vector, true },
+    [PHYSDEVOP_eoi] = { op_eoi },
+    [PHYSDEVOP_map_pirq] = { op_map_pirq },
+    [PHYSDEVOP_unmap_pirq] = { op_unmap_pirq },
+    [PHYSDEVOP_setup_gsi] = { op_setup_gsi, true },
+    [PHYSDEVOP_pci_mmcfg_reserved] = { op_mmcfg_reserved, true },
+    [PHYSDEVOP_pci_device_add] = { op_pci_device_add, true },
+    [PHYSDEVOP_pci_device_remove] = { op_pci_device_remove, true },
+    [PHYSDEVOP_dbgp_op] = { op_dbgp, true },
+    [PHYSDEVOP_prepare_msix] = { op_msix, true },
+    [PHYSDEVOP_release_msix] = { op_msix, true },
+};
+
+long hcall_physdev_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    UNUSED(c, d, e, f);
+    return hcall_dispatch(ops, ARRAY_SIZE(ops), (uint32_t)cmd, GUEST_PTR(arg));
+}

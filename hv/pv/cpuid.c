@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUID as PV guests see it: what the processor says, less what a guest kernel
+ * in ring 3 cannot use or must not believe, and the leaves of the guest ABI at
+ * 0x40000000 (<xen/arch-x86/cpuid.h>).
+ *
+ * Which features any guest may see is marked by an A beside each in
+ * <xen/arch-x86/cpufeatureset.h>; the masks below are those with that mark.
+ */
+#include "pv/internal.h"
+
+#include <xen/arch-x86/cpuid.h>
+
+#include "time/time.h"
+#include "x86/features.h"
+#include "x86/fpu.h"
+#include "x86/insn.h"
+#include "x86/regs.h"
+
+enum { A, B, C, D };
+
+#define XEN_CPUFEATURE(name, value) F_##name = (value),
+enum {
+#include <xen/arch-x86/cpufeatureset.h>
+};
+#define SHOW(name) (1u << (F_##name % 32))
+
+static const uint32_t shown_1d =
+    SHOW(FPU) | SHOW(DE) | SHOW(TSC) | SHOW(MSR) | SHOW(PAE) | SHOW(MCE) | SHOW(CX8) | SHOW(APIC) |
+    SHOW(SEP) | SHOW(MCA) | SHOW(CMOV) | SHOW(PAT) | SHOW(CLFLUSH) | SHOW(ACPI) | SHOW(MMX) | SHOW(FXSR) |
+    SHOW(SSE) | SHOW(SSE2) | SHOW(SS) | SHOW(HTT);
+static const uint32_t shown_1c = SHOW(SSE3) | SHOW(PCLMULQDQ) | SHOW(SSSE3) | SHOW(FMA) | SHOW(CX16) |
+                                 SHOW(SSE4_1) | SHOW(SSE4_2) | SHOW(MOVBE) | SHOW(POPCNT) |
+                                 SHOW(AESNI) | SHOW(XSAVE) | SHOW(AVX) | SHOW(F16C) | SHOW(RDRAND);
+static const uint32_t shown_e1d = SHOW(SYSCALL) | SHOW(NX) | SHOW(MMXEXT) | SHOW(FFXSR) | SHOW(RDTSCP) |
+                                  SHOW(LM) | SHOW(3DNOWEXT) | SHOW(3DNOW);
+static const uint32_t shown_e1c = SHOW(LAHF_LM) | SHOW(CMP_LEGACY) | SHOW(ABM) | SHOW(SSE4A) |
+                                  SHOW(MISALIGNSSE) | SHOW(3DNOWPREFETCH) | SHOW(XOP) | SHOW(FMA4) |
+                                  SHOW(TBM) | SHOW(DBEXT);
+static const uint32_t shown_da1 = SHOW(XSAVEOPT) | SHOW(XSAVEC) | SHOW(XGETBV1);
+static const uint32_t shown_7b0 =
+    SHOW(FSGSBASE) | SHOW(BMI1) | SHOW(AVX2) | SHOW(BMI2) | SHOW(ERMS) | SHOW(RTM) | SHOW(AVX512F) |
+    SHOW(AVX512DQ) | SHOW(RDSEED) | SHOW(ADX) | SHOW(AVX512_IFMA) | SHOW(CLFLUSHOPT) | SHOW(CLWB) |
+    SHOW(AVX512PF) | SHOW(AVX512ER) | SHOW(AVX512CD) | SHOW(SHA) | SHOW(AVX512BW) | SHOW(AVX512VL);
+static const uint32_t shown_7c0 = SHOW(PREFETCHWT1) | SHOW(AVX512_VBMI) | SHOW(AVX512_VBMI2) |
+                                  SHOW(GFNI) | SHOW(VAES) | SHOW(VPCLMULQDQ) | SHOW(AVX512_VNNI) |
+                                  SHOW(AVX512_BITALG) | SHOW(AVX512_VPOPCNTDQ) | SHOW(RDPID) |
+                                  SHOW(CLDEMOTE);
+static const uint32_t shown_7d0 = SHOW(AVX512_4VNNIW) | SHOW(AVX512_4FMAPS) | SHOW(FSRM) |
+                                  SHOW(MD_CLEAR) | SHOW(SERIALIZE);
+static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
+
+#define LEAF_MAX      0xdu
+#define EXT_LEAF_MAX  0x80000008u
+#define XEN_LEAF_MAX  (XEN_CPUID_FIRST_LEAF + 5)
+#define E7D_INVARIANT (1u << 8)
+#define OSXSAVE       (1u << 27)
+
+static void leaf_features(const struct vcpu *v, uint32_t out[4])
+{
+    out[B] = (out[B] & 0x0000ffff) | v->id << 25 | min(v->domain->max_vcpus, 255u) << 16;
+    out[C] = (out[C] & shown_1c) | SHOW(HYPERVISOR);
+    if (out[C] & SHOW(XSAVE)) {
+        out[C] |= OSXSAVE;
+    }
+    out[D] &= shown_1d;
+}
+
+static void leaf_structured(uint32_t subleaf, uint32_t out[4])
+{
+    if (subleaf != 0) {
+        out[A] = out[B] = out[C] = out[D] = 0;
+        return;
+    }
+    out[A] = 0;
+    out[B] &= shown_7b0;
+    out[C] &= shown_7c0;
+    out[D] &= shown_7d0;
+}
+
+/* The processor's answer for the state components that the FPU code can keep. */
+static void leaf_xstate(uint32_t subleaf, uint32_t out[4])
+{
+    uint64_t mask = fpu_xcr0_allowed();
+
+    if (subleaf == 0) {
+        out[A] &= (uint32_t)mask;
+        out[C] = (uint32_t)fpu_area_bytes();
+        out[D] &= (uint32_t)(mask >> 32);
+    } else if (subleaf == 1) {
+        out[A] &= shown_da1;
+        out[B] = out[C] = out[D] = 0;
+    } else if (subleaf >= 63 || !(mask >> subleaf & 1)) {
+        out[A] = out[B] = out[C] = out[D] = 0;
+    }
+}
+
+static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    switch (leaf) {
+    case 0:
+        out[A] = min(out[A], LEAF_MAX);
+        break;
+    case 1:
+        leaf_features(v, out);
+        break;
+    case 2:
+    case 4:
+        break;
+    case 7:
+        leaf_structured(subleaf, out);
+        break;
+    case 0xd:
+        leaf_xstate(subleaf, out);
+        break;
+    default:
+        out[A] = out[B] = out[C] = out[D] = 0;
+        break;
+    }
+}
+
+static void extended_leaf(uint32_t leaf, uint32_t out[4])
+{
+    switch (leaf) {
+    case 0x80000000:
+        out[A] = min(out[A], EXT_LEAF_MAX);
+        break;
+    case 0x80000001:
+        out[C] &= shown_e1c;
+        out[D] &= shown_e1d | (cpu_features.vendor == VENDOR_AMD ? shown_1d & ~SHOW(HTT) : 0);
+        break;
+    case 0x80000002 ... 0x80000006:
+        break;
+    case 0x80000007:
+        out[A] = out[B] = out[C] = 0;
+        out[D] &= E7D_INVARIANT;
+        break;
+    case 0x80000008:
+        out[A] &= 0xffff;
+        out[B] &= shown_e8b;
+        out[C] = 0;
+        out[D] = 0;
+        break;
+    default:
+        out[A] = out[B] = out[C] = out[D] = 0;
+        break;
+    }
+}
+
+static void leaf_time(uint32_t subleaf, uint32_t out[4])
+{
+    struct time_scale scale;
+    uint32_t generation;
+
+    out[A] = out[B] = out[C] = out[D] = 0;
+    switch (subleaf) {
+    case 0:
+        out[A] = time_tsc_is_stable() ? 1u << 1 : 0; /* safe to use as it is */
+        out[C] = time_tsc_khz();
+        break;
+    case 1:
+        scale = time_scale_get(&generation);
+        out[C] = scale.mul;
+        out[D] = (uint8_t)scale.shift;
+        break;
+    case 2:
+        out[A] = time_tsc_khz();
+        break;
+    default:
+        break;
+    }
+}
+
+static void abi_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    out[A] = out[B] = out[C] = out[D] = 0;
+    switch (leaf - XEN_CPUID_FIRST_LEAF) {
+    case 0:
+        out[A] = XEN_LEAF_MAX;
+        out[B] = XEN_CPUID_SIGNATURE_EBX;
+        out[C] = XEN_CPUID_SIGNATURE_ECX;
+        out[D] = XEN_CPUID_SIGNATURE_EDX;
+        break;
+    case 1:
+        out[A] = 4u << 16 | 17u;
+        break;
+    case 2:
+        out[A] = 1;
+        out[B] = 0x40000000;
+        out[C] = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
+        break;
+    case 3:
+        leaf_time(subleaf, out);
+        break;
+    case 5:
+        /* Frame numbers of 32 bits are all there are: grant tables of version 1 do. */
+        out[B] = min(cpu_features.phys_bits, 44u);
+        break;
+    default:
+        break;
+    }
+}
+
+int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    const struct vcpu *v = c->opaque;
+    struct cpuid_regs r;
+
+    if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_LEAF_MAX - XEN_CPUID_FIRST_LEAF) {
+        abi_leaf(leaf, subleaf, out);
+        return EMUL_OK;
+    }
+    r = cpuid(leaf, subleaf);
+    out[A] = r.a;
+    out[B] = r.b;
+    out[C] = r.c;
+    out[D] = r.d;
+    if (leaf < 0x40000000) {
+        basic_leaf(v, leaf, subleaf, out);
+    } else {
+        extended_leaf(leaf, out);
+    }
+    return EMUL_OK;
+}
