@@ -11,8 +11,16 @@
 #include "x86/layout.h"
 #include "x86/pte.h"
 
-/* Entries that may be checked or dropped in one hold of the lock, before others get their turn. */
+/*
+ * Entries that may be checked or dropped in one hold of the lock, before others
+ * get their turn.  Four is the least that gets on.
+ */
+#ifdef MANSIO_HOST
+extern int pt_budget;
+#define PT_BUDGET      pt_budget
+#else
 #define PT_BUDGET      2048
+#endif
 #define PT_L1_COST     256      /* what one table of level 1 counts for: done in one go */
 
 #define PT_CACHE_BITS  (PTE_PWT | PTE_PCD | PTE_PAT)
