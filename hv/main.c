@@ -153,6 +153,7 @@ static void show_domains(void)
                      : v->unit.state == UNIT_RUNNABLE ? "runnable"
                                                       : "blocked",
                      v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask, v->regs.rip);
+            log_info("    timer due at %lu ns, now %lu ns", vtimer_deadline_ns(v), time_now());
         }
         id = (domid_t)(d->id + 1);
         domain_put(d);
@@ -234,7 +235,6 @@ __init static void find_machine(void)
         log_warn("ACPI: no usable tables: one CPU, no IOAPIC, no power off");
     }
     lapic_init(acpi_info.lapic, max_apic_id());
-    time_init();
 }
 
 /* On the boot CPU's own stack. */
@@ -252,6 +252,7 @@ noinline __init static void start_on_own_stack(void)
     if (vcpu_create_idle(0) != 0) {
         panic("no memory for the idle vCPU");
     }
+    time_init();
     time_cpu_init();
     irq_init();
     take_console_input();

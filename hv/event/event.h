@@ -58,6 +58,8 @@ bool evtchn_is_blocked(const struct vcpu *v);
 /* VCPUOP timers: one-shot at @ns of system time, periodic every @period_ns; VIRQ_TIMER when due. */
 int must_check vtimer_set_singleshot(struct vcpu *v, uint64_t ns, bool must_be_future); /* -ETIME */
 void vtimer_stop_singleshot(struct vcpu *v);
+/* When the one-shot timer fires, system time; 0: not set. */
+uint64_t vtimer_deadline_ns(const struct vcpu *v);
 /* @period_ns 0: stop.  -EINVAL: shorter than a millisecond. */
 int must_check vtimer_set_periodic(struct vcpu *v, uint64_t period_ns);
 

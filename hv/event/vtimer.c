@@ -57,6 +57,11 @@ void vtimer_stop_singleshot(struct vcpu *v)
     timer_stop(&v->events->singleshot);
 }
 
+uint64_t vtimer_deadline_ns(const struct vcpu *v)
+{
+    return timer_is_armed(&v->events->singleshot) ? timer_deadline_ns(&v->events->singleshot) : 0;
+}
+
 int vtimer_set_periodic(struct vcpu *v, uint64_t period_ns)
 {
     struct vcpu_events *e = v->events;

@@ -173,6 +173,7 @@ static __init void calibrate_local_timer(void)
             now = clock_sample_take(local_count);
         } while (now.tsc - local_start.tsc < tsc_hz / 1000);
     }
+    lapic_timer_stop(); /* counting is over: from now on it interrupts */
     ticks = now.count - local_start.count;
     /* Rather a little late than early, as early is once more: add what the samples may be off. */
     clock_set_local_timer(ticks + 1, now.tsc - local_start.tsc - local_start.width / 2);
