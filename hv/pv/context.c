@@ -265,6 +265,8 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->regs.ss = (uint16_t)pv_fix_selector(c->user_regs.ss);
     v->regs.rflags = (c->user_regs.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF |
                      RFLAGS_ALWAYS;
+    v->regs.entry_vector = 0;
+    v->pv.iopl = (uint32_t)((c->user_regs.rflags & RFLAGS_IOPL) >> RFLAGS_IOPL_SHIFT);
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
     v->exit_work = 0;
     v->pv.ds = (uint16_t)pv_fix_selector(c->user_regs.ds);

@@ -40,16 +40,17 @@
 #define CR4_SMEP       0x00100000
 #define CR4_SMAP       0x00200000
 
-#define RFLAGS_CF     0x00000001
-#define RFLAGS_ALWAYS 0x00000002 /* reads as 1 */
-#define RFLAGS_TF     0x00000100
-#define RFLAGS_IF     0x00000200
-#define RFLAGS_DF     0x00000400
-#define RFLAGS_IOPL   0x00003000
-#define RFLAGS_NT     0x00004000
-#define RFLAGS_RF     0x00010000
-#define RFLAGS_VM     0x00020000
-#define RFLAGS_AC     0x00040000
+#define RFLAGS_CF         0x00000001
+#define RFLAGS_ALWAYS     0x00000002 /* reads as 1 */
+#define RFLAGS_TF         0x00000100
+#define RFLAGS_IF         0x00000200
+#define RFLAGS_DF         0x00000400
+#define RFLAGS_IOPL       0x00003000
+#define RFLAGS_IOPL_SHIFT 12
+#define RFLAGS_NT         0x00004000
+#define RFLAGS_RF         0x00010000
+#define RFLAGS_VM         0x00020000
+#define RFLAGS_AC         0x00040000
 
 #define DR6_DEFAULT 0xffff0ff0
 #define DR6_BS      0x00004000
