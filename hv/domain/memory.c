@@ -154,6 +154,7 @@ int memory_free(struct domain *d, mfn_t mfn)
         }
     } while (!__atomic_compare_exchange_n(&f->ref, &old, old & ~FRAME_ALLOCATED, false,
                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    m2p_set(mfn, M2P_INVALID); /* while the reference keeps others from getting the frame */
     frame_put(f);
     return 0;
 }
@@ -162,7 +163,7 @@ void memory_released(domid_t owner, mfn_t mfn)
 {
     struct domain *d = domain_get(owner);
 
-    m2p_set(mfn, M2P_INVALID);
+    m2p_set(mfn, M2P_INVALID); /* the owner may have set it again */
     if (d) {
         spin_lock(&d->page_lock);
         d->nr_pages--;

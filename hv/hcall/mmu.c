@@ -5,7 +5,9 @@
  *
  * Lists restart at the entry that was not finished: the list's address and
  * count move on, and bit 31 of the count (MMU_UPDATE_PREEMPTED) says that the
- * guest's counter of finished entries goes on from what it holds.
+ * guest's counter of finished entries goes on from what it holds.  Tables that
+ * lost their last use are drained before a list ends, so an empty rest may
+ * restart as well.
  */
 #include "hcall/hcall.h"
 
@@ -144,6 +146,9 @@ long hcall_mmu_update(uint64_t list, uint64_t count, uint64_t done_at, uint64_t 
         if (rc == 0 && c.left > 0 && preempt_pending()) {
             rc = -ERESTART;
         }
+    }
+    if (rc == 0) {
+        rc = mmu_drain(p.pt);
     }
     domain_put(p.pt);
     return list_end(&c, rc);
@@ -356,6 +361,9 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
         }
     }
     if (p.pt != NULL) {
+        if (rc == 0) {
+            rc = mmu_drain(p.pt);
+        }
         domain_put(p.pt);
     }
     return list_end(&c, rc);

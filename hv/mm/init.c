@@ -43,26 +43,6 @@ const struct x86_memory_ops x86_memory_ops = {
     .free = heap_free,
 };
 
-static __init const char *e820_name(uint32_t type)
-{
-    static const __initconst char names[][12] = {
-        [E820_RAM] = "RAM",      [E820_RESERVED] = "reserved", [E820_ACPI] = "ACPI data",
-        [E820_NVS] = "ACPI NVS", [E820_UNUSABLE] = "unusable",
-    };
-
-    return type >= E820_RAM && type < ARRAY_SIZE(names) ? names[type] : "unknown";
-}
-
-static __init void print_map(void)
-{
-    log_info("Memory map of the firmware:");
-    for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
-        const struct e820_entry *e = &boot_info.e820[i];
-
-        log_info(" %016lx - %016lx %s", e->start, e->start + e->len - 1, e820_name(e->type));
-    }
-}
-
 /* RAM that the firmware tells of, in MiB, and a sentence on what lies too high. */
 static __init uint64_t count_ram_mib(void)
 {
@@ -85,7 +65,6 @@ __init void mm_init(void)
     uint64_t mib = count_ram_mib(), nr;
     mfn_t first;
 
-    print_map();
     if (mib + 1 < RAM_MIN_MIB) {
         panic("Too little memory: the machine has %lu MiB, Mansio needs %u MiB or more.", mib,
               RAM_MIN_MIB);

@@ -187,8 +187,9 @@ void pv_leave(struct sched_unit *u)
         write_dr7(DR7_DEFAULT);
     }
     ldt_window_clear();
-    /* Whoever comes next loads its own tables; until then nothing of this guest's must be needed. */
+    /* Whoever comes next loads its own tables; until then nothing of this guest's is left in the TLB. */
     cr3_load(paging_hv_cr3());
+    cpumask_clear(&v->domain->dirty_cpus, cpu_id());
 }
 
 /* The kernel's address space is loaded first: what we publish is in it. */
