@@ -67,7 +67,11 @@ int must_check vtimer_set_periodic(struct vcpu *v, uint64_t period_ns);
  * Interrupts as the guest numbers them (event/pirq.c).  Numbers up to the last
  * GSI are GSIs; those above are given to MSIs.  Each takes LOCK_RANK_IRQ_DOM.
  */
-/* Map GSI @gsi as the pirq of the same number.  0 also when it is mapped already; -EPERM no right; as irq.h. */
+/*
+ * Map GSI @gsi as the pirq of the same number.  0 also when it is mapped
+ * already, and for the hardware domain when it is ours (nothing is mapped then);
+ * -EPERM no right; as irq.h.
+ */
 int must_check pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq);
 /* Map MSI entries; *@pirq < 0: choose, else this number.  -ENOSPC; -EEXIST; as irq.h. */
 int must_check pirq_map_msi(struct domain *d, const struct msi_request *rq, int *pirq);

@@ -50,11 +50,16 @@ int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq)
 {
     int rc = 0;
 
-    if (d->pirqs == NULL || gsi >= irq_nr_gsis() || !rangeset_contains(&d->irqs, gsi, gsi)) {
+    if (d->pirqs == NULL || gsi >= irq_nr_gsis()) {
         return -EPERM;
     }
     if (*pirq >= 0 && *pirq != (int)gsi) {
         return -EINVAL;
+    }
+    if (!rangeset_contains(&d->irqs, gsi, gsi)) {
+        /* A kernel names all ISA interrupts when it starts; those of ours it can name, not bind. */
+        *pirq = (int)gsi;
+        return d->is_hardware ? 0 : -EPERM;
     }
     spin_lock(&d->pirqs->lock);
     if (d->pirqs->pirqs[gsi].line == NULL) {

@@ -85,9 +85,7 @@ int irq_gsi_setup(unsigned int gsi, bool level, bool active_low)
         return rc;
     }
     spin_lock(&line->lock);
-    if (line->user == IRQ_OURS) {
-        rc = -EINVAL;
-    } else if (line->is_set_up) {
+    if (line->user == IRQ_OURS || line->is_set_up) {
         rc = -EEXIST;
     } else {
         rc = 0;

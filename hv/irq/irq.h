@@ -46,8 +46,8 @@ unsigned int irq_nr_gsis(void); /* GSIs 0 .. n-1 of all IOAPICs */
  */
 int must_check irq_request_gsi(unsigned int gsi, void (*fn)(void *), void *arg);
 
-/* Trigger and polarity of a GSI as the guest's ACPI says.  0; -EEXIST set before (and kept);
- * -EINVAL no such GSI or ours. */
+/* Trigger and polarity of a GSI as the guest's ACPI says.  0; -EEXIST set before (and kept), or
+ * ours; -EINVAL no such GSI. */
 int must_check irq_gsi_setup(unsigned int gsi, bool level, bool active_low);
 
 /*

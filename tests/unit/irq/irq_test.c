@@ -201,7 +201,7 @@ static void our_own_lines_are_nobody_elses(void **state)
     assert_int_equal(irq_request_gsi(4, ours, &eois_before), 0);
     assert_int_equal(irq_request_gsi(4, ours, &eois_before), -EBUSY);
     assert_int_equal(irq_guest_map_gsi(4, 0, 4, &line), -EBUSY);
-    assert_int_equal(irq_gsi_setup(4, true, true), -EINVAL);
+    assert_int_equal(irq_gsi_setup(4, true, true), -EEXIST);
     assert_true(interrupt(4));
     assert_int_equal(nr_ours, 1);
     assert_int_equal(irq_request_gsi(99, ours, NULL), -EINVAL);
