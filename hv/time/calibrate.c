@@ -10,7 +10,6 @@
  * drifting crystal.
  */
 #include "lib/string.h"
-#include "sys/cpu.h"
 #include "sys/log.h"
 #include "sys/options.h"
 #include "time/internal.h"
@@ -28,7 +27,6 @@ static const struct platform_clock *platform;
 static uint64_t tsc_hz;           /* as in force */
 static struct clock_sample since; /* where the present measurement began */
 static uint64_t distance_ns;      /* from there to the next sample */
-static struct timer refine_timer;
 static struct clock_sample local_start __initdata;
 
 const char *time_platform_name(void)
@@ -153,6 +151,8 @@ static void refine(struct timer *t)
     timer_set(t, time_now() + distance_ns);
 }
 
+static struct timer refine_timer = { .fn = refine }; /* on the boot CPU */
+
 /* The local timer's speed, from what it has counted since time_init(). */
 static __init void calibrate_local_timer(void)
 {
@@ -220,6 +220,5 @@ __init void time_calibrate(void)
     tsc_hz = hz;
     clock_set_tsc_hz(hz);
     distance_ns = FIRST_NS;
-    timer_init(&refine_timer, refine, NULL, cpu_id());
     timer_set(&refine_timer, time_now() + distance_ns);
 }
