@@ -85,9 +85,8 @@ int irq_gsi_setup(unsigned int gsi, bool level, bool active_low)
         return rc;
     }
     spin_lock(&line->lock);
-    if (line->user == IRQ_OURS || line->is_set_up) {
-        rc = -EEXIST;
-    } else {
+    rc = -EEXIST;
+    if (line->user != IRQ_OURS && !line->is_set_up) {
         rc = 0;
         line->is_set_up = true;
         line->is_level = level;

@@ -46,8 +46,10 @@ unsigned int irq_nr_gsis(void); /* GSIs 0 .. n-1 of all IOAPICs */
  */
 int must_check irq_request_gsi(unsigned int gsi, void (*fn)(void *), void *arg);
 
-/* Trigger and polarity of a GSI as the guest's ACPI says.  0; -EEXIST set before (and kept), or
- * ours; -EINVAL no such GSI. */
+/*
+ * Trigger and polarity of a GSI as the guest's ACPI says.  0; -EINVAL no such
+ * GSI; -ENOMEM; -EEXIST set before, or ours, and kept.
+ */
 int must_check irq_gsi_setup(unsigned int gsi, bool level, bool active_low);
 
 /*

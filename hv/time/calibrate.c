@@ -10,6 +10,7 @@
  * drifting crystal.
  */
 #include "lib/string.h"
+#include "sys/cpu.h"
 #include "sys/log.h"
 #include "sys/options.h"
 #include "time/internal.h"
@@ -24,10 +25,10 @@
 #define MHZ          1000000
 
 static const struct platform_clock *platform;
-static uint64_t tsc_hz;           /* as in force */
-static struct clock_sample since; /* where the present measurement began */
-static uint64_t distance_ns;      /* from there to the next sample */
-static struct clock_sample local_start __initdata;
+static uint64_t tsc_hz;                 /* as in force */
+static struct clock_sample since;       /* where the present measurement began */
+static uint64_t distance_ns;            /* from there to the next sample */
+static struct clock_sample local_start; /* where the local timer's measurement began */
 
 const char *time_platform_name(void)
 {
@@ -86,7 +87,7 @@ static __init uint64_t guess(void)
     return hz;
 }
 
-static __init uint64_t local_count(void)
+static uint64_t local_count(void)
 {
     return 0xffffffffu - lapic_timer_left();
 }
@@ -107,9 +108,13 @@ __init void time_init(void)
                  (unsigned int)(platform->hz() / 1000));
     }
     clock_set_tsc_hz(tsc_hz);
-    time_cpu_init();
     wallclock_init();
-    if (!lapic_timer_by_tsc()) {
+}
+
+void time_cpu_init(void)
+{
+    clock_cpu_init();
+    if (cpu_id() == 0 && !lapic_timer_by_tsc()) {
         lapic_timer_start_counting();
         local_start = clock_sample_take(local_count);
     }
@@ -153,7 +158,7 @@ static void refine(struct timer *t)
 
 static struct timer refine_timer = { .fn = refine }; /* on the boot CPU */
 
-/* The local timer's speed, from what it has counted since time_init(). */
+/* The local timer's speed, from what it has counted since time_cpu_init(). */
 static __init void calibrate_local_timer(void)
 {
     struct clock_sample now;

@@ -211,7 +211,7 @@ void clock_set_unstable(void)
     WRITE_ONCE(machine.is_stable, false);
 }
 
-void time_cpu_init(void)
+void clock_cpu_init(void)
 {
     struct clock *c = this_cpu_ptr(clock);
 

@@ -44,6 +44,9 @@ void clock_set_tsc_hz(uint64_t hz);
 /* The local timer counts @ticks in @tsc_ticks of the TSC, or by deadline when @ticks is 0. */
 void clock_set_local_timer(uint64_t ticks, uint64_t tsc_ticks);
 
+/* Take over the machine's scale on a CPU that has just started. */
+void clock_cpu_init(void);
+
 /* CPU @cpu's TSC is @ticks ahead of the boot CPU's. */
 void clock_set_tsc_offset(unsigned int cpu, int64_t ticks);
 

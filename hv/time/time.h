@@ -6,7 +6,7 @@
  * start-up, without waiting, and made finer while the machine runs.
  *
  * Start-up: time_init() on the boot CPU as early as the ACPI tables can be
- * read, time_cpu_init() on each other CPU, time_sync_cpus() when all are
+ * read, time_cpu_init() on each CPU, time_sync_cpus() when all are
  * online, time_calibrate() last thing before the first guest.
  */
 #pragma once
@@ -33,7 +33,7 @@ extern const struct time_ops time_ops;
  * counts. */
 void time_init(void);
 
-/* On another CPU, before it arms a timer: take over the scale. */
+/* On each CPU, before it arms a timer, its local APIC set up: take over the scale. */
 void time_cpu_init(void);
 
 /* On the boot CPU, once the others run their idle loops: compare their TSCs with ours. */

@@ -105,6 +105,7 @@ static int begin(void **state)
 static void start_up(uint64_t ms)
 {
     time_init();
+    time_cpu_init();
     fake_tsc += real_hz / 1000 * ms;
     time_calibrate();
     host_cpu.softirqs = 0;
@@ -134,17 +135,21 @@ static void pass(uint64_t ns)
 static void the_best_clock_there_is_is_taken(void **state)
 {
     time_init();
+    time_cpu_init();
     assert_string_equal(time_platform_name(), "good one");
     has_good = false;
     time_init();
+    time_cpu_init();
     assert_string_equal(time_platform_name(), "bad one");
     has_good = true;
     strcpy(hv_options.clocksource, "bad");
     time_init();
+    time_cpu_init();
     assert_string_equal(time_platform_name(), "bad one");
     has_bad = false;
     fake_log_lines = 0;
     time_init();
+    time_cpu_init();
     assert_string_equal(time_platform_name(), "good one");
     assert_in_range(fake_log_lines, 2, 4); /* one says why */
 }
@@ -221,6 +226,7 @@ static void time_goes_on_over_the_calibration(void **state)
     uint64_t last = 0;
 
     time_init();
+    time_cpu_init();
     for (int i = 0; i < 1000; i++) {
         fake_tsc += 10000;
         assert_true(time_now() >= last);
@@ -236,6 +242,7 @@ static void the_wall_clock_is_kept_at_system_time_zero(void **state)
     uint32_t nsec;
 
     time_init();
+    time_cpu_init();
     time_wallclock_get(&sec, &nsec);
     assert_in_range(sec, 1795355946 - time_now() / NS_PER_SEC, 1795355947);
 

@@ -102,7 +102,7 @@ static void a_change_of_scale_keeps_time_going_on(void **state)
     fake_tsc = 5000;
     fake_tsc_step = 0;
     clock_set_tsc_hz(1000000000);
-    time_cpu_init();
+    clock_cpu_init();
     last = time_now();
     for (int i = 0; i < 1000; i++) {
         time_scale_get(&generation);
