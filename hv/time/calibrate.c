@@ -203,8 +203,8 @@ __init void time_calibrate(void)
     struct clock_sample now;
     uint64_t hz;
 
-    calibrate_local_timer();
     if (!platform) {
+        calibrate_local_timer();
         clock_set_tsc_hz(tsc_hz);
         return;
     }
@@ -223,6 +223,7 @@ __init void time_calibrate(void)
                  clock_error_ppb(&since, &now, hz, platform->hz()) / 1000 + 1);
     }
     tsc_hz = hz;
+    calibrate_local_timer();
     clock_set_tsc_hz(hz);
     distance_ns = FIRST_NS;
     timer_set(&refine_timer, time_now() + distance_ns);

@@ -51,6 +51,10 @@ void lapic_timer_start_counting(void)
     lapic_timer_set_ticks(0xffffffffu);
 }
 
+void lapic_timer_stop(void)
+{
+}
+
 uint32_t lapic_timer_left(void)
 {
     uint64_t gone = fake_local_div ? (rdtsc() - count_set_at) / fake_local_div : 0;
