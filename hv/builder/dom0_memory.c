@@ -72,6 +72,7 @@ void *__init dom0_memory_page(const struct dom0_memory *m, uint64_t pfn)
 
 static void __init number_run(uint64_t *to, uint64_t first, uint64_t nr)
 {
+#pragma GCC unroll 8
     for (uint64_t i = 0; i < nr; i++) {
         to[i] = first + i;
     }

@@ -42,13 +42,16 @@
         max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
     })
 
-/* Code and data used only until the first guest runs; given back afterwards. */
+/*
+ * Code and data used only until the first guest runs; given back afterwards.
+ * Not marked cold: that would make it small, and copies and fills go by bytes.
+ */
 #ifdef MANSIO_HOST
 #define __init
 #define __initdata
 #define __initconst
 #else
-#define __init      __attribute__((section(".init.text"), __cold__))
+#define __init      __attribute__((section(".init.text")))
 #define __initdata  __attribute__((section(".init.data")))
 #define __initconst __attribute__((section(".init.rodata")))
 #endif
