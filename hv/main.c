@@ -23,6 +23,7 @@
 #include "mm/init.h"
 #include "mm/page_alloc.h"
 #include "mm/phys.h"
+#include "pv/mmu.h"
 #include "pv/pv.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
@@ -307,6 +308,7 @@ __init noreturn void hv_main(void)
     paging_init();
     alternatives_apply();
     mm_init();
+    mmu_init();
     find_machine();
     if (cpu_create(0, lapic_id()) != 0) {
         panic("no memory for the boot CPU");

@@ -106,6 +106,13 @@ static inline enum frame_type frame_type(const struct frame *f)
     return (enum frame_type)(READ_ONCE(f->type) >> FRAME_TYPE_SHIFT);
 }
 
+/* Is @ref of a frame of @owner that is in use, has none of the flags @bits, and has room for one more? */
+static inline bool frame_ref_ok(uint64_t ref, uint64_t bits, domid_t owner)
+{
+    return (ref & (bits | FRAME_OWNER_MASK)) == owner &&
+           (ref & FRAME_REF_MASK) - FRAME_REF_ONE < FRAME_REF_MASK - FRAME_REF_ONE;
+}
+
 /*
  * Take a reference to @f if @owner owns it and it is in use.
  * False: another owner, free, broken, or the count is full.
@@ -115,8 +122,7 @@ static inline bool must_check frame_get(struct frame *f, domid_t owner)
     uint64_t old = READ_ONCE(f->ref);
 
     do {
-        if ((old & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_BROKEN)) != owner ||
-            (old & FRAME_REF_MASK) == 0 || (old & FRAME_REF_MASK) == FRAME_REF_MASK) {
+        if (unlikely(!frame_ref_ok(old, FRAME_FREE | FRAME_BROKEN, owner))) {
             return false;
         }
     } while (!__atomic_compare_exchange_n(&f->ref, &old, old + FRAME_REF_ONE, false,

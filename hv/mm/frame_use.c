@@ -62,7 +62,7 @@ bool frame_use_writable(struct frame *f, const struct cpumask *mappers, uint64_t
     return true;
 }
 
-void frame_drop_writable(struct frame *f)
+void frame_drop_last_writable(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type), new;
 

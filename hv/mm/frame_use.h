@@ -50,8 +50,20 @@ void frame_flush_stale(uint64_t word, const struct cpumask *mappers);
  */
 bool must_check frame_use_writable(struct frame *f, const struct cpumask *mappers, uint64_t flags);
 
+/* The same as frame_drop_writable(), for the last one, or when others get in the way. */
+void frame_drop_last_writable(struct frame *f);
+
 /* End one such use; every mapping that came from it is out of the tables. */
-void frame_drop_writable(struct frame *f);
+static inline void frame_drop_writable(struct frame *f)
+{
+    uint64_t old = READ_ONCE(f->type);
+
+    if (unlikely((old & FRAME_COUNT_MASK) <= 1 ||
+                 !__atomic_compare_exchange_n(&f->type, &old, old - 1, false, __ATOMIC_SEQ_CST,
+                                              __ATOMIC_RELAXED))) {
+        frame_drop_last_writable(f);
+    }
+}
 
 /* frame_get() and frame_use_writable() in one, and the end of both. */
 bool must_check frame_get_writable(struct frame *f, domid_t owner, const struct cpumask *mappers,

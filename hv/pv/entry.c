@@ -20,24 +20,18 @@
  */
 #include "pv/types.h"
 
+#include "pv/mmu.h"
 #include "x86/features.h"
 
-/* Address bits that this machine does not have. */
-static inline uint64_t reserved_bits(void)
+uint64_t pt_reserved_bits = PTE_ADDRESS;
+
+__init void mmu_init(void)
 {
-    return PTE_ADDRESS & ~((1ull << cpu_features.phys_bits) - 1);
+    pt_reserved_bits = PTE_ADDRESS & ~((1ull << cpu_features.phys_bits) - 1);
 }
 
-int pt_check_bits(struct pt_ctx *c, uint64_t e, unsigned int level)
+int pt_refuse_bits(struct pt_ctx *c, uint64_t e, unsigned int level)
 {
-    uint64_t forbidden = reserved_bits();
-
-    if (level > 1) {
-        forbidden |= PTE_PS | PTE_PWT | PTE_PCD | PTE_G;
-    }
-    if (likely(!(e & forbidden))) {
-        return 0;
-    }
     if (level > 1 && (e & PTE_PS)) {
         return pt_refuse(c, "large pages are not for paravirtual guests", e);
     }
@@ -85,10 +79,9 @@ static int refuse_writable(struct pt_ctx *c, struct frame *f)
     return pt_refuse(c, "a page table or descriptor page may not be writable", frame_mfn(f).n);
 }
 
-static int get_writable(struct pt_ctx *c, struct frame *f, uint64_t e)
+int pt_get_writable(struct pt_ctx *c, struct frame *f, uint64_t e)
 {
-    uint64_t flags = (e & PT_CACHE_BITS ? FRAME_UNCACHED : 0) |
-                     (c->owner != c->d->id ? FRAME_FOREIGN : 0);
+    uint64_t flags = (e & PT_CACHE_BITS ? FRAME_UNCACHED : 0) | c->use_flags;
     int rc;
 
     if (likely(frame_use_writable(f, flags & FRAME_FOREIGN ? &cpus_online : &c->d->dirty_cpus,
@@ -100,7 +93,7 @@ static int get_writable(struct pt_ctx *c, struct frame *f, uint64_t e)
     return rc;
 }
 
-int pt_get_l1_target(struct pt_ctx *c, uint64_t e)
+int pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e)
 {
     mfn_t mfn = pte_mfn(e);
     struct frame *f;
@@ -119,34 +112,5 @@ int pt_get_l1_target(struct pt_ctx *c, uint64_t e)
         frame_put(f);
         return pt_refuse(c, "cache attributes are for domains with devices", e);
     }
-    return e & PTE_RW ? get_writable(c, f, e) : 0;
-}
-
-void pt_put_l1_target(uint64_t e)
-{
-    mfn_t mfn = pte_mfn(e);
-    struct frame *f;
-
-    if (unlikely(!frame_valid(mfn))) {
-        return;
-    }
-    f = frame_of(mfn);
-    if ((e & PTE_RW) && likely(!(READ_ONCE(f->ref) & FRAME_HV))) {
-        frame_drop_writable(f);
-    }
-    frame_put(f);
-}
-
-int pt_get_target(struct pt_ctx *c, uint64_t e, unsigned int level)
-{
-    return level == 1 ? pt_get_l1_target(c, e) : pt_get(c, pte_mfn(e), level - 1);
-}
-
-void pt_put_target(struct domain *d, uint64_t e, unsigned int level)
-{
-    if (level == 1) {
-        pt_put_l1_target(e);
-    } else {
-        pt_put(d, frame_of(pte_mfn(e)));
-    }
+    return e & PTE_RW ? pt_get_writable(c, f, e) : 0;
 }

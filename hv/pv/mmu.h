@@ -79,3 +79,6 @@ void mmu_tlb_cpus(const struct domain *d, const uint64_t *vcpus, uint32_t nr_bit
 
 /* The level-1 entry that maps @va below the L4 at @cr3, as it is now; 0: nothing maps it. */
 uint64_t mmu_walk(uint64_t cr3, uint64_t va);
+
+/* Once, at start, with the processor's features known. */
+void mmu_init(void);

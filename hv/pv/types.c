@@ -62,6 +62,7 @@ void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner) NO_THREAD_SAFET
     c->d = d;
     c->owner = owner;
     c->has_io = !rangeset_is_empty(&d->iomem);
+    c->use_flags = owner == d->id ? 0 : FRAME_FOREIGN;
     c->budget = PT_BUDGET;
     c->why = NULL;
     spin_lock(&d->pt_lock);

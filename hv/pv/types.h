@@ -30,6 +30,7 @@ struct CAPABILITY("pt_lock") pt_ctx {
     struct domain *d;           /* whose tables; its pt_lock is held */
     domid_t owner;              /* whose frames level-1 entries map */
     bool has_io;                /* @d may map device memory, and choose cache attributes */
+    uint64_t use_flags;         /* for frame_use_writable(): FRAME_FOREIGN if others' frames are mapped */
     int budget;                 /* entries left to look at */
     const char *why;            /* the first refusal: a sentence for the log, or NULL */
     uint64_t what;              /* the value that was refused */
@@ -87,8 +88,20 @@ void pt_drain_some(struct pt_ctx *c);
 
 /* ----- entries (entry.c) ----- */
 
+/* Bits that must be clear in all present entries, and in those of levels 2 to 4. */
+extern uint64_t pt_reserved_bits; /* address bits this machine does not have; set at the start */
+#define PT_UPPER_FORBIDDEN (PTE_PS | PTE_PWT | PTE_PCD | PTE_G)
+
+/* Say which one is set.  -EINVAL. */
+int pt_refuse_bits(struct pt_ctx *c, uint64_t e, unsigned int level);
+
 /* Does the present entry @e obey the rules of @level?  0 or -EINVAL. */
-int must_check pt_check_bits(struct pt_ctx *c, uint64_t e, unsigned int level);
+static always_inline int must_check pt_check_bits(struct pt_ctx *c, uint64_t e, unsigned int level)
+{
+    uint64_t forbidden = pt_reserved_bits | (level > 1 ? PT_UPPER_FORBIDDEN : 0);
+
+    return likely(!(e & forbidden)) ? 0 : pt_refuse_bits(c, e, level);
+}
 
 /* The entry as it is stored: for ring 3, never global. */
 static inline uint64_t pt_adjust(uint64_t e)
@@ -99,11 +112,67 @@ static inline uint64_t pt_adjust(uint64_t e)
 /*
  * Take (drop) what the present entry @e of a level-1 table holds: a reference
  * to the frame, and a use as writable memory if it is writable.
- * 0, -EINVAL, -ERESTART as pt_get().
+ * 0, -EINVAL, -ERESTART as pt_get().  In line: the usual case.
  */
-int must_check pt_get_l1_target(struct pt_ctx *c, uint64_t e);
-void pt_put_l1_target(uint64_t e);
+int must_check pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e);
+/* The rest of it for a frame that is referenced already; a failure drops the reference. */
+int must_check pt_get_writable(struct pt_ctx *c, struct frame *f, uint64_t e);
 
-/* The same for a table of any level. */
-int must_check pt_get_target(struct pt_ctx *c, uint64_t e, unsigned int level);
-void pt_put_target(struct domain *d, uint64_t e, unsigned int level);
+static always_inline bool pt_exchange(uint64_t *word, uint64_t *old, uint64_t new)
+{
+    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static always_inline int must_check pt_get_l1_target(struct pt_ctx *c, uint64_t e)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct frame *f = frame_of(mfn);
+    uint64_t ref, type;
+
+    if (unlikely((e & PT_CACHE_BITS) || !frame_backed(mfn))) {
+        return pt_get_l1_target_slow(c, e);
+    }
+    ref = READ_ONCE(f->ref);
+    if (unlikely(!frame_ref_ok(ref, FRAME_FREE | FRAME_BROKEN | FRAME_HV, c->owner) ||
+                 !pt_exchange(&f->ref, &ref, ref + FRAME_REF_ONE))) {
+        return pt_get_l1_target_slow(c, e);
+    }
+    if (!(e & PTE_RW)) {
+        return 0;
+    }
+    type = READ_ONCE(f->type);
+    if (likely(frame_word_type(type) == FT_WRITABLE && (uint32_t)type != FRAME_COUNT_MASK &&
+               pt_exchange(&f->type, &type, (type + 1) | c->use_flags))) {
+        return 0;
+    }
+    return pt_get_writable(c, f, e);
+}
+
+static always_inline void pt_put_l1_target(uint64_t e)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct frame *f = frame_of(mfn);
+
+    if (unlikely(!frame_valid(mfn))) {
+        return;
+    }
+    if ((e & PTE_RW) && likely(!(READ_ONCE(f->ref) & FRAME_HV))) {
+        frame_drop_writable(f);
+    }
+    frame_put(f);
+}
+
+/* The same for an entry of a table of any level. */
+static inline int must_check pt_get_target(struct pt_ctx *c, uint64_t e, unsigned int level)
+{
+    return level == 1 ? pt_get_l1_target(c, e) : pt_get(c, pte_mfn(e), level - 1);
+}
+
+static inline void pt_put_target(struct domain *d, uint64_t e, unsigned int level)
+{
+    if (level == 1) {
+        pt_put_l1_target(e);
+    } else {
+        pt_put(d, frame_of(pte_mfn(e)));
+    }
+}

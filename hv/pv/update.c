@@ -26,23 +26,18 @@ static inline uint64_t holding_bits(unsigned int level)
     return PTE_P | PTE_ADDRESS | (level == 1 ? PTE_RW | PT_CACHE_BITS : 0);
 }
 
-static inline bool try_exchange(uint64_t *entry, uint64_t *old, uint64_t new)
-{
-    return __atomic_compare_exchange_n(entry, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
 /* Store @new, with those of the bits @keep that the entry has; returns the value replaced. */
-static uint64_t exchange(uint64_t *entry, uint64_t new, uint64_t keep)
+static always_inline uint64_t exchange(uint64_t *entry, uint64_t new, uint64_t keep)
 {
     uint64_t old = READ_ONCE(*entry);
 
-    while (!try_exchange(entry, &old, new | (old & keep))) {
+    while (!pt_exchange(entry, &old, new | (old & keep))) {
     }
     return old;
 }
 
 /* What @new needs beyond what @old holds. */
-static int get_new(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int level)
+static always_inline int get_new(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int level)
 {
     int rc;
 
@@ -57,7 +52,7 @@ static int get_new(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int le
 }
 
 /* The first of @old and @new is not in the entry any more, the second is. */
-static void put_old(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int level)
+static always_inline void put_old(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int level)
 {
     if ((old & PTE_P) && ((old ^ new) & holding_bits(level))) {
         pt_put_target(c->d, old, level);
@@ -65,8 +60,8 @@ static void put_old(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int l
 }
 
 /* Make @entry of a valid table of @level @new, keeping its bits @keep if both are present. */
-static int update_entry(struct pt_ctx *c, uint64_t *entry, unsigned int level, uint64_t new,
-                        uint64_t keep)
+static always_inline int update_entry(struct pt_ctx *c, uint64_t *entry, unsigned int level,
+                                      uint64_t new, uint64_t keep)
 {
     uint64_t old = READ_ONCE(*entry);
     int rc = get_new(c, old, new, level);
@@ -152,9 +147,10 @@ static int update_at(struct pt_ctx *c, struct table *t, uint64_t at, uint64_t ne
     if (unlikely(pt_is_hv_slot(t->level, slot))) {
         return pt_refuse(c, "slots 256 to 271 of a top-level table are the hypervisor's", slot);
     }
-    if (t->level > 1) {
-        c->budget--;
+    if (t->level == 1) {
+        return update_entry(c, entry, 1, new, keep);
     }
+    c->budget--;
     return update_entry(c, entry, t->level, new, keep);
 }
 
@@ -176,7 +172,7 @@ static int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
     return 0;
 }
 
-static int one_request(struct pt_ctx *c, struct table *t, const struct mmu_update *r)
+static noinline int odd_request(struct pt_ctx *c, struct table *t, const struct mmu_update *r)
 {
     uint64_t at = r->ptr & ~3ull;
     unsigned int cmd = (unsigned int)(r->ptr & 3);
@@ -190,11 +186,25 @@ static int one_request(struct pt_ctx *c, struct table *t, const struct mmu_updat
     return update_at(c, t, at, r->val, cmd == MMU_PT_UPDATE_PRESERVE_AD ? PTE_A | PTE_D : 0);
 }
 
+/* Most requests are for the level-1 table that the one before was for. */
+static always_inline int one_request(struct pt_ctx *c, struct table *t, const struct mmu_update *r)
+{
+    uint64_t cmd = r->ptr % 8, at = r->ptr - cmd;
+
+    if (unlikely(at >> PAGE_SHIFT != t->mfn || t->level != 1 ||
+                 (cmd != MMU_NORMAL_PT_UPDATE && cmd != MMU_PT_UPDATE_PRESERVE_AD))) {
+        return odd_request(c, t, r);
+    }
+    return update_entry(c, phys_to_virt(PADDR(at)), 1, r->val,
+                        cmd == MMU_PT_UPDATE_PRESERVE_AD ? PTE_A | PTE_D : 0);
+}
+
 int mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *requests,
                      uint32_t nr, uint32_t *done)
 {
     struct domain *d = rights->pt;
     struct pt_ctx c;
+    uint32_t n;
     int rc;
 
     *done = 0;
@@ -206,13 +216,13 @@ int mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *r
             return rc;
         }
         pt_begin(&c, d, rights->owner);
-        while (*done < nr) {
-            rc = one_request(&c, &t, &requests[*done]);
+        for (n = *done; n < nr; n++) {
+            rc = one_request(&c, &t, &requests[n]);
             if (unlikely(rc != 0)) {
                 break;
             }
-            ++*done;
         }
+        *done = n;
         pt_end(&c);
     } while (rc == -ERESTART && !preempt_pending());
     return rc;
@@ -321,7 +331,7 @@ static int exchange_expected(struct pt_ctx *c, uint64_t *entry, uint64_t old, ui
     if (new & PTE_P) {
         new = pt_adjust(new);
     }
-    *swapped = try_exchange(entry, &old, new);
+    *swapped = pt_exchange(entry, &old, new);
     if (*swapped) {
         put_old(c, old, new, 1);
     } else {

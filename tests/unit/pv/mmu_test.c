@@ -574,6 +574,7 @@ static void one_step(void)
 static void set_up(void)
 {
     machine_init();
+    mmu_init();
     guest = machine_domain(1, 2);
     other = machine_domain(2, 1);
     if (rangeset_add(&guest->iomem, DEVICE_MFN, DEVICE_MFN) != 0) {
