@@ -32,21 +32,26 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/phys.h"
+#include "sys/cpu.h"
 #include "sys/lock.h"
 #include "sys/log.h"
 #include "x86/smp.h"
 
 #define NR_ZONES          32u
 #define NR_ORDERS         (PAGE_ORDER_MAX + 1)
-#define LOW_RESERVE_ZONES 12u   /* frames below 2^12 are below 16 MiB */
+#define LOW_RESERVE_ZONES 12u /* frames below 2^12 are below 16 MiB */
 #define MIXED_MERGE_ORDER 9u
-#define SCRUB_ORDER       4u    /* what one step zeroes: 64 KiB */
+#define SCRUB_STEP        1024u /* bytes that one step zeroes: an interrupt waits no longer than that */
 
-#define STAMP_SHIFT       16
-#define STAMP_MASK        (0xffffffffull << STAMP_SHIFT)
-#define ORDER_MASK        0xffffull
+#define STAMP_SHIFT 16
+#define STAMP_MASK  (0xffffffffull << STAMP_SHIFT)
+#define ORDER_MASK  0xffffull
 
-enum { CLEAN, DIRTY, NR_STATES };
+enum {
+    CLEAN,
+    DIRTY,
+    NR_STATES
+};
 
 struct zone {
     uint32_t heads[NR_STATES][NR_ORDERS]; /* first frame of each list; 0: empty */
@@ -58,8 +63,16 @@ static struct spinlock pages_lock = SPINLOCK_INIT(LOCK_RANK_PAGES);
 /* All under pages_lock. */
 static struct zone zones[NR_ZONES];
 static uint64_t nr_free, nr_dirty;
+static uint64_t nr_in_scrub; /* pages in the hands of pages_scrub_step(), in neither of the above */
 
-static uint64_t nr_total;       /* constant after the start */
+/* What pages_scrub_step() is at; its CPU's own. */
+struct scrub {
+    uint64_t mfn; /* 0: nothing */
+    size_t done_bytes;
+};
+static DEFINE_PER_CPU(struct scrub, scrub);
+
+static uint64_t nr_total; /* constant after the start */
 
 static inline unsigned int block_order(const struct frame *head)
 {
@@ -279,48 +292,68 @@ void pages_free(mfn_t mfn, unsigned int order)
     free_frames(mfn, order, tlb_clock());
 }
 
-bool pages_scrub_step(void)
+/* Take a dirty page to zero; false: there is none. */
+static bool scrub_begin(struct scrub *s)
 {
-    unsigned int order = SCRUB_ORDER, state;
-    uint64_t mfn = 0;
+    unsigned int state;
     uint32_t stamp;
 
     if (READ_ONCE(nr_dirty) == 0) {
         return false;
     }
     spin_lock(&pages_lock);
-    for (unsigned int z = NR_ZONES; z-- > 0 && !mfn;) {
+    for (unsigned int z = NR_ZONES; z-- > 0 && !s->mfn;) {
         if (zones[z].orders[DIRTY]) {
-            mfn = zones[z].heads[DIRTY][bit_lowest(zones[z].orders[DIRTY])];
+            s->mfn = zones[z].heads[DIRTY][bit_lowest(zones[z].orders[DIRTY])];
         }
     }
-    if (mfn) {
-        order = min(order, block_order(frame_of(MFN(mfn))));
-        block_take(mfn, order, &state, &stamp);
+    if (s->mfn) {
+        block_take(s->mfn, 0, &state, &stamp);
+        nr_in_scrub++;
     }
     spin_unlock(&pages_lock);
-    if (!mfn) {
+    if (!s->mfn) {
         return false;
     }
 
     /* Stale TLB entries of the last owner could write to it until they are flushed. */
     flush_stale(stamp);
-    zero_frames(mfn, order);
+    s->done_bytes = 0;
+    return true;
+}
 
+static void scrub_end(struct scrub *s)
+{
     spin_lock(&pages_lock);
-    block_free(mfn, order, CLEAN, 0);
+    nr_in_scrub--;
+    block_free(s->mfn, 0, CLEAN, 0);
     spin_unlock(&pages_lock);
+    s->mfn = 0;
+}
+
+bool pages_scrub_step(void)
+{
+    struct scrub *s = this_cpu_ptr(scrub);
+
+    if (!s->mfn && !scrub_begin(s)) {
+        return false;
+    }
+    memset((char *)mfn_to_virt(MFN(s->mfn)) + s->done_bytes, 0, SCRUB_STEP);
+    s->done_bytes += SCRUB_STEP;
+    if (s->done_bytes == PAGE_SIZE) {
+        scrub_end(s);
+    }
     return true;
 }
 
 uint64_t pages_nr_free(void)
 {
-    return READ_ONCE(nr_free);
+    return READ_ONCE(nr_free) + READ_ONCE(nr_in_scrub);
 }
 
 uint64_t pages_nr_dirty(void)
 {
-    return READ_ONCE(nr_dirty);
+    return READ_ONCE(nr_dirty) + READ_ONCE(nr_in_scrub);
 }
 
 uint64_t pages_nr_total(void)

@@ -29,6 +29,7 @@
 /* A CPU's own: what it alone reads and writes, but for a member [m] as below. */
 struct clock {
     struct time_scale scale;
+    uint64_t rate;       /* time_scale_rate(&scale) */
     uint64_t inverse;    /* time_scale_inverse(&scale) */
     uint64_t local;      /* the local timer's ticks in a ns, 32.32, or as above */
     uint32_t slack;      /* time_scale_slack(&scale) */
@@ -55,20 +56,27 @@ static struct {
     .is_stable = true,
 };
 
+/* System time at @tsc, which is not before the base of @s; @rate is time_scale_rate(@s). */
+static always_inline uint64_t at_rate(const struct time_scale *s, uint64_t rate, uint64_t tsc)
+{
+    return s->base_ns + mul_shift64(tsc - s->base_tsc, rate, TIME_RATE_SHIFT);
+}
+
 uint64_t time_now(void)
 {
     const struct clock *c = this_cpu_ptr(clock);
 
-    return time_scale_ns(&c->scale, rdtsc());
+    return at_rate(&c->scale, c->rate, rdtsc());
 }
 
 uint64_t time_at_tsc(uint64_t tsc)
 {
-    const struct time_scale *s = &this_cpu_ptr(clock)->scale;
+    const struct clock *c = this_cpu_ptr(clock);
+    const struct time_scale *s = &c->scale;
     uint64_t back;
 
     if (likely((int64_t)(tsc - s->base_tsc) >= 0)) {
-        return time_scale_ns(s, tsc);
+        return at_rate(s, c->rate, tsc);
     }
     back = time_scale_span(s, s->base_tsc - tsc);
     return back < s->base_ns ? s->base_ns - back : 0;
@@ -97,7 +105,7 @@ bool time_tsc_is_stable(void)
 bool clock_arm(uint64_t ns)
 {
     const struct clock *c = this_cpu_ptr(clock);
-    uint64_t tsc = rdtsc(), now = time_scale_ns(&c->scale, tsc), span;
+    uint64_t tsc = rdtsc(), now = at_rate(&c->scale, c->rate, tsc), span;
 
     if (ns <= now) {
         return false;
@@ -132,6 +140,7 @@ static void take_over(struct clock *c)
     c->scale = machine.scale;
     c->scale.base_tsc += (uint64_t)c->tsc_ahead;
     c->generation = machine.generation;
+    c->rate = time_scale_rate(&c->scale);
     c->inverse = time_scale_inverse(&c->scale);
     c->slack = time_scale_slack(&c->scale);
     c->local = local_speed(c->inverse);
@@ -177,7 +186,7 @@ void clock_set_tsc_hz(uint64_t hz)
         *s = time_scale_make(hz, rdtsc(), 0);
     } else {
         uint64_t tsc = rdtsc() - (uint64_t)this_cpu_ptr(clock)->tsc_ahead;
-        struct time_scale new = time_scale_make(hz, tsc, time_scale_ns(s, tsc));
+        struct time_scale new = time_scale_make(hz, tsc, at_rate(s, time_scale_rate(s), tsc));
 
         new.base_ns += gained(s, &new);
         *s = new;

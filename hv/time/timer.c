@@ -191,18 +191,20 @@ void timer_softirq(void)
 {
     struct timers *ts = this_cpu_ptr(timers);
     struct timer *t;
+    uint64_t now;
 
     spin_lock(&ts->lock);
+    now = time_now();
     for (int n = 0; n < TIMERS_A_TURN; n++) {
         t = timer_of(heap_first(&ts->heap));
-        if (!t || t->node.key > time_now()) {
+        if (!t || t->node.key > now) {
             break;
         }
         run(ts, t);
     }
     t = timer_of(heap_first(&ts->heap));
     if (t) {
-        arm(ts, t->node.key);
+        arm(ts, t->node.key); /* one that has come due meanwhile asks for another run */
     } else {
         ts->armed_ns = NEVER;
     }

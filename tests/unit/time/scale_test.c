@@ -10,7 +10,7 @@
 #include "time/scale.h"
 
 static const uint64_t frequencies[] = {
-    1000,       3579545,    14318180,   24000000,    100000000,   499999999,  500000000,
+    1000000,    3579545,    14318180,   24000000,    100000000,   499999999,  500000000,
     999999999,  1000000000, 1000000001, 1999999999,  2000000000,  2000000001, 2893202000,
     3999999999, 4000000001, 5700000000, 16000000000, TIME_HZ_MAX,
 };
@@ -95,6 +95,23 @@ static void a_span_read_back_is_never_shorter_than_asked(void **state)
     }
 }
 
+static void our_own_way_is_ahead_of_the_guests_by_less_than_a_cut(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(frequencies); i++) {
+        struct time_scale s = time_scale_make(frequencies[i], 0, 0);
+        uint64_t rate = time_scale_rate(&s);
+
+        for (int n = 0; n < 5000; n++) {
+            uint64_t tsc = random64() % (frequencies[i] * 1000);
+            uint64_t ours = mul_shift64(tsc, rate, TIME_RATE_SHIFT);
+            uint64_t cut = s.shift < 0 ? (1ull << -s.shift) : 0;
+
+            assert_true(ours >= time_scale_ns(&s, tsc));
+            assert_true(ours <= time_scale_ns(&s, tsc) + time_scale_span(&s, cut) + 1);
+        }
+    }
+}
+
 static void frequencies_out_of_range_are_cut(void **state)
 {
     assert_int_equal(time_scale_make(1, 0, 0).mul, time_scale_make(TIME_HZ_MIN, 0, 0).mul);
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(frequency_is_read_back),
         cmocka_unit_test(time_never_goes_back_with_the_counter),
         cmocka_unit_test(a_span_read_back_is_never_shorter_than_asked),
+        cmocka_unit_test(our_own_way_is_ahead_of_the_guests_by_less_than_a_cut),
         cmocka_unit_test(frequencies_out_of_range_are_cut),
         cmocka_unit_test(one_ghz_is_what_guests_expect),
         cmocka_unit_test(guests_read_the_same_time),
