@@ -264,7 +264,7 @@ noinline __init static void start_on_own_stack(void)
     }
     log_info("scheduler: %s", sched_policy_name());
     if (build_dom0(&dom0, &err) != 0) {
-        panic("%s", err.text);
+        panic_give_up("%s", err.text);
     }
     paging_seal();
     time_calibrate();

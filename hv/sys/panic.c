@@ -112,15 +112,11 @@ static noreturn void halt(void)
 }
 
 /* Give people time to read; then start the machine anew. */
-static noreturn void stop(void)
+static noreturn void reboot_late(void)
 {
     uint64_t start = rdtsc();
     uint64_t wait = (uint64_t)panic_ops.tsc_khz() * REBOOT_DELAY_MS;
 
-    if (hv_options.noreboot) {
-        log_err("The machine is halted (noreboot).");
-        halt();
-    }
     log_err("The machine starts anew in %u seconds.", REBOOT_DELAY_MS / 1000);
     while (rdtsc() - start < wait) {
         cpu_relax();
@@ -157,7 +153,11 @@ static noreturn void finish(const struct cpu_user_regs *regs, const char *fmt, v
         panic_show_backtrace();
     }
     log_err("****************************************");
-    stop();
+    if (hv_options.noreboot) {
+        log_err("The machine is halted (noreboot).");
+        halt();
+    }
+    reboot_late();
 }
 
 void panic(const char *fmt, ...)
@@ -174,4 +174,21 @@ void panic_at(const struct cpu_user_regs *regs, const char *fmt, ...)
 
     va_start(args, fmt);
     finish(regs, fmt, args);
+}
+
+void panic_give_up(const char *fmt, ...)
+{
+    char sentence[SENTENCE_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    format_vstring(sentence, sizeof(sentence), fmt, args);
+    va_end(args);
+    begin();
+    log_err("%s", sentence);
+    if (hv_options.noreboot || hv_options.reboot == OPTION_REBOOT_AUTO) {
+        log_err("The machine is halted.");
+        halt();
+    }
+    reboot_late();
 }

@@ -27,3 +27,10 @@ void panic_show_state(const struct cpu_user_regs *regs);
 
 /* Print the backtrace of the caller, and go on. */
 void panic_show_backtrace(void);
+
+/*
+ * The start cannot go on, and the reason lies outside of us: in the machine, or
+ * in what it was given to boot.  Print the sentence alone and halt, or start
+ * anew if the option `reboot=` was given.
+ */
+noreturn void panic_give_up(const char *fmt, ...) printf_like(1, 2);
