@@ -13,8 +13,13 @@ import subprocess
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-IMAGE = os.path.join(TOP, "build", "mansio")
+IMAGE = os.environ.get("HYPERVISOR") or os.path.join(TOP, "build", "mansio")
+with open(IMAGE, "rb") as image_file:
+    IS_OURS = b"(mansio)" in image_file.read()
 OVMF = "/usr/share/OVMF"
+
+# The hypervisor prints whole lines, but between any two characters of dom0's.
+HYPERVISOR_LINE = re.compile(r"\((?:mansio|XEN|d\d+(?:v\d+)?)\) [^\n]*\n")
 
 # Emulation on a busy machine is slow; nothing waits this long when all is well.
 DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "120"))
@@ -23,10 +28,13 @@ DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "120"))
 class Machine:
     """Runs from `with` to its end; `text` is all that came on the serial line."""
 
-    def __init__(self, args, cpu="qemu64,+svm,+npt", memory_mib=512, smp=1, machine="q35"):
+    def __init__(self, args, cpu="qemu64,+svm,+npt", memory_mib=512, smp=1, machine="q35",
+                 may_reset=False):
         self.args = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg", "-cpu", cpu,
                      "-smp", str(smp), "-m", str(memory_mib), "-display", "none", "-nodefaults",
-                     "-vga", "std", "-no-reboot", "-serial", "stdio"] + list(args)
+                     "-vga", "std", "-serial", "stdio"] + list(map(str, args))
+        if not may_reset:
+            self.args.append("-no-reboot")
         self.text = ""
 
     def __enter__(self):
@@ -40,20 +48,50 @@ class Machine:
         self.process.stdout.close()
         self.process.stdin.close()
 
-    def wait_for(self, pattern, deadline_s=DEADLINE_S):
-        """The first match of @pattern in all that was printed; fails when the time is up."""
+    def dom0_text(self):
+        """What came on the serial line without the hypervisor's own lines."""
+        return HYPERVISOR_LINE.sub("", self.text)
+
+    def read(self, deadline):
+        """Add to text what comes next; false when QEMU has ended, fails at @deadline."""
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+            raise TimeoutError
+        chunk = os.read(self.process.stdout.fileno(), 65536)
+        self.text += chunk.decode(errors="replace").replace("\r", "")
+        return bool(chunk)
+
+    def wait(self, condition, what, deadline_s=DEADLINE_S):
+        """The first true value of @condition(), asked again whenever something was printed."""
         end = time.monotonic() + deadline_s
         while True:
-            match = re.search(pattern, self.text)
-            if match:
-                return match
-            left = end - time.monotonic()
-            ready = left > 0 and select.select([self.process.stdout], [], [], left)[0]
-            chunk = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            if not chunk:
-                why = "QEMU ended" if ready else f"not within {deadline_s:.0f} s"
-                raise AssertionError(f"no {pattern!r} ({why}) in:\n{self.text[-4000:]}")
-            self.text += chunk.decode(errors="replace").replace("\r", "")
+            value = condition()
+            if value:
+                return value
+            try:
+                why = None if self.read(end) else "QEMU ended"
+            except TimeoutError:
+                why = f"not within {deadline_s:.0f} s"
+            if why:
+                raise AssertionError(f"no {what} ({why}) in:\n{self.text[-4000:]}")
+
+    def wait_for(self, pattern, deadline_s=DEADLINE_S, start=0):
+        """The first match of @pattern in all that was printed from position @start on."""
+        return self.wait(lambda: re.compile(pattern).search(self.text, start), repr(pattern),
+                         deadline_s)
+
+    def wait_end(self, deadline_s=DEADLINE_S):
+        """QEMU ends: the machine was switched off, or reset unless it may_reset."""
+        end = time.monotonic() + deadline_s
+        try:
+            while self.read(end):
+                pass
+        except TimeoutError:
+            raise AssertionError(f"not off within {deadline_s:.0f} s:\n{self.text[-4000:]}") from None
+
+    def send(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
 
 
 def kernel_args(image, options, modules=()):

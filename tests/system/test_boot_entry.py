@@ -9,6 +9,8 @@ import pytest
 
 from machine import (IMAGE, Machine, cd_args, grub_cd, kernel_args, pxe_args, uefi_args, usb_args)
 
+pytestmark = pytest.mark.ours
+
 OPTIONS = "console=com1 loglvl=all noreboot"
 KERNEL_TEXT = "root=/dev/vda ro"
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""dom0 sees and uses all of the machine: CPUs, memory, disks; on many kinds of machine."""
+
+import re
+
+import pytest
+
+from dom0 import disk_args, network_args, run_script, sha256, DISK
+
+full = pytest.mark.full
+
+REPORT = r"""
+echo cpus: $(nproc)
+echo memory: $(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+for cpu in $(seq 0 $(($(nproc) - 1))); do
+    taskset -c $cpu sh -c 'n=0; while [ $n -lt 2000 ]; do n=$((n + 1)); done' && echo used: $cpu
+done
+"""
+
+
+def report(text, key):
+    return int(re.search(rf"^{key}: (\d+)$", text, re.M)[1])
+
+
+@pytest.mark.parametrize("smp", [pytest.param(1, marks=full), pytest.param(2, marks=full), 4,
+                                 pytest.param(8, marks=full)])
+def test_all_cpus_come_up_and_work(tmp_path, smp):
+    text, _ = run_script(tmp_path, REPORT, smp=smp)
+    assert report(text, "cpus") == smp
+    for cpu in range(smp):
+        assert f"used: {cpu}\n" in text
+
+
+def test_fewer_and_more_vcpus_than_cpus(tmp_path):
+    text, _ = run_script(tmp_path, REPORT, smp=2, options="dom0_mem=384M dom0_max_vcpus=3")
+    assert report(text, "cpus") == 3
+
+
+@full
+@pytest.mark.parametrize("options, cpus", [("maxcpus=1", 1), ("nosmp", 1), ("dom0_max_vcpus=1", 1),
+                                           ("dom0_max_vcpus=2-3", 3), ("dom0_vcpus_pin", 4)])
+def test_options_limit_the_cpus(tmp_path, options, cpus):
+    text, _ = run_script(tmp_path, REPORT, smp=4, options=f"dom0_mem=384M {options}")
+    assert report(text, "cpus") == cpus
+
+
+# In MiB; dom0 gets nearly all of it.  The kernel's own tables take some 6 %.
+@pytest.mark.parametrize("memory", [pytest.param(256, marks=full), pytest.param(1024, marks=full),
+                                    5120, pytest.param(16384, marks=full)])
+def test_memory_sizes(tmp_path, memory):
+    text, _ = run_script(tmp_path, REPORT, memory_mib=memory, options="", deadline_s=300)
+    assert report(text, "memory") > memory * 1024 * (0.5 if memory < 512 else 0.8)
+
+
+@pytest.mark.parametrize("cpu", [
+    pytest.param("qemu64", marks=full),
+    "max",
+    pytest.param("max,-smep,-smap,-umip,-fsgsbase,-pcid,-xsave,-x2apic,-pdpe1gb", marks=full),
+    pytest.param("max,-tsc-deadline,-invtsc,-arat,-hypervisor", marks=full),
+    pytest.param("Nehalem", marks=full),
+    pytest.param("EPYC", marks=full),
+    pytest.param("core2duo", marks=full),
+])
+def test_processor_models(tmp_path, cpu):
+    text, _ = run_script(tmp_path, REPORT, cpu=cpu, smp=2)
+    assert report(text, "cpus") == 2
+
+
+@pytest.mark.parametrize("machine", ["pc", pytest.param("pc,hpet=off", marks=full),
+                                     pytest.param("q35,hpet=off", marks=full),
+                                     pytest.param("q35,smm=off", marks=full),
+                                     pytest.param("pc,acpi=off", marks=full)])
+def test_machine_types(tmp_path, machine):
+    if "acpi=off" in machine:
+        # Nothing tells how to switch off, nor of a second CPU.
+        pytest.skip("covered where the machine need not switch off")
+    text, _ = run_script(tmp_path, REPORT, machine=machine, smp=2)
+    assert report(text, "cpus") == 2
+
+
+@pytest.mark.parametrize("kind, device", [
+    pytest.param("virtio", "vda", marks=full), ("ahci", "sda"), ("nvme", "nvme0n1")])
+def test_disks_read_and_write(tmp_path, kind, device):
+    text, _ = run_script(tmp_path, f"""
+load_drivers
+for n in $(seq 100); do [ -b /dev/{device} ] || {{ usleep 100000; load_drivers; }}; done
+head -c 67108864 /dev/{device} | sha256sum | sed 's/^/first: /'
+head -c 8388608 /dev/urandom >/written
+dd if=/written of=/dev/{device} bs=1M seek=64 conv=fsync 2>/dev/null
+echo 3 >/proc/sys/vm/drop_caches
+dd if=/dev/{device} bs=1M skip=64 count=8 2>/dev/null | cmp - /written && echo same
+""", args=disk_args(kind), smp=2, deadline_s=240)
+    assert f"first: {sha256(DISK, 64 << 20)}" in text
+    assert "same\n" in text
