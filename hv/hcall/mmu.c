@@ -24,9 +24,16 @@
 /* ------------------------------------------------- whose tables, whose frames -- */
 
 struct mmu_parties {
-    struct domain *pt;          /* counted reference */
+    struct domain *pt;          /* counted unless it is the caller's */
     domid_t owner;
 };
+
+static void parties_end(struct mmu_parties *p)
+{
+    if (unlikely(p->pt != NULL && p->pt != current()->domain)) {
+        domain_put(p->pt);
+    }
+}
 
 static bool owner_exists(domid_t id)
 {
@@ -49,22 +56,26 @@ static long find_parties(struct mmu_parties *p, uint32_t foreigndom)
     domid_t owner = (domid_t)foreigndom;
     uint32_t pt = foreigndom >> 16;
 
+    p->pt = self;
+    p->owner = self->id;
     if (likely(foreigndom == DOMID_SELF)) {
-        p->pt = domain_get(DOMID_SELF);
-        p->owner = self->id;
         return 0;
     }
-    p->owner = owner == DOMID_SELF ? self->id : owner;
-    p->pt = pt == 0 ? domain_get(DOMID_SELF) : domain_get((domid_t)(pt - 1));
+    if (owner != DOMID_SELF) {
+        p->owner = owner;
+    }
+    if (pt != 0 && pt - 1 != self->id && pt - 1 != DOMID_SELF) {
+        p->pt = domain_get((domid_t)(pt - 1));
+    }
     if (p->pt == NULL) {
         return -ESRCH;
     }
     if ((p->owner != self->id || p->pt != self) && !self->is_privileged) {
-        domain_put(p->pt);
+        parties_end(p);
         return -EPERM;
     }
     if (!owner_exists(p->owner)) {
-        domain_put(p->pt);
+        parties_end(p);
         return -ESRCH;
     }
     return 0;
@@ -150,7 +161,7 @@ long hcall_mmu_update(uint64_t list, uint64_t count, uint64_t done_at, uint64_t 
     if (rc == 0) {
         rc = mmu_drain(p.pt);
     }
-    domain_put(p.pt);
+    parties_end(&p);
     return list_end(&c, rc);
 }
 
@@ -342,7 +353,7 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
         return rc;
     }
     if (p.owner != current()->domain->id) {
-        domain_put(p.pt);
+        parties_end(&p);
         p.pt = domain_get(p.owner);
     }
     while (rc == 0 && c.left > 0) {
@@ -360,12 +371,10 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
             }
         }
     }
-    if (p.pt != NULL) {
-        if (rc == 0) {
-            rc = mmu_drain(p.pt);
-        }
-        domain_put(p.pt);
+    if (rc == 0 && p.pt != NULL) {
+        rc = mmu_drain(p.pt);
     }
+    parties_end(&p);
     return list_end(&c, rc);
 }
 

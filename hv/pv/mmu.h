@@ -65,7 +65,11 @@ int must_check mmu_set_user_table(struct vcpu *v, mfn_t mfn);
 void mmu_drop_tables(struct vcpu *v);
 
 /* Finish what earlier operations left: 0 or -ERESTART. */
-int must_check mmu_drain(struct domain *d);
+int must_check mmu_drain_tables(struct domain *d);
+static inline int must_check mmu_drain(struct domain *d)
+{
+    return likely(READ_ONCE(d->drain_head) == DRAIN_NONE) ? 0 : mmu_drain_tables(d);
+}
 
 /*
  * Take down all page tables of @d, none of whose vCPUs runs: baseptrs, pins,

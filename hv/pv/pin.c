@@ -11,7 +11,7 @@
 #include "sys/softirq.h"
 #include "x86/smp.h"
 
-int mmu_drain(struct domain *d)
+int mmu_drain_tables(struct domain *d)
 {
     while (READ_ONCE(d->drain_head) != DRAIN_NONE) {
         struct pt_ctx c;

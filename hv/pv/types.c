@@ -57,23 +57,9 @@
 #include "x86/paging.h"
 #include "x86/smp.h"
 
-void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner) NO_THREAD_SAFETY
+void pt_log_refusal(const struct pt_ctx *c)
 {
-    c->d = d;
-    c->owner = owner;
-    c->has_io = !rangeset_is_empty(&d->iomem);
-    c->use_flags = owner == d->id ? 0 : FRAME_FOREIGN;
-    c->budget = PT_BUDGET;
-    c->why = NULL;
-    spin_lock(&d->pt_lock);
-}
-
-void pt_end(struct pt_ctx *c) NO_THREAD_SAFETY
-{
-    spin_unlock(&c->d->pt_lock);
-    if (unlikely(c->why != NULL)) {
-        log_guest(c->d->id, "page tables: %s (%#lx)", c->why, c->what);
-    }
+    log_guest(c->d->id, "page tables: %s (%#lx)", c->why, c->what);
 }
 
 int pt_refuse(struct pt_ctx *c, const char *why, uint64_t what)

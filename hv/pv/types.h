@@ -37,9 +37,27 @@ struct CAPABILITY("pt_lock") pt_ctx {
 };
 
 /* Take the lock and begin; @owner as in struct pt_ctx. */
-void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner) ACQUIRES(c);
+static inline void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner)
+    ACQUIRES(c) NO_THREAD_SAFETY
+{
+    c->d = d;
+    c->owner = owner;
+    c->has_io = !rangeset_is_empty(&d->iomem);
+    c->use_flags = owner == d->id ? 0 : FRAME_FOREIGN;
+    c->budget = PT_BUDGET;
+    c->why = NULL;
+    spin_lock(&d->pt_lock);
+}
+
 /* Drop the lock and log what was refused. */
-void pt_end(struct pt_ctx *c) RELEASES(c);
+void pt_log_refusal(const struct pt_ctx *c);
+static inline void pt_end(struct pt_ctx *c) RELEASES(c) NO_THREAD_SAFETY
+{
+    spin_unlock(&c->d->pt_lock);
+    if (unlikely(c->why != NULL)) {
+        pt_log_refusal(c);
+    }
+}
 
 /* Note why; returns -EINVAL. */
 int pt_refuse(struct pt_ctx *c, const char *why, uint64_t what);

@@ -86,14 +86,11 @@ struct table {
     unsigned int level;         /* 0: not a table, but plain memory */
 };
 
-static int find_table(struct pt_ctx *c, mfn_t mfn, struct table *t)
+static noinline int find_table(struct pt_ctx *c, mfn_t mfn, struct table *t)
 {
     struct frame *f;
     uint64_t word;
 
-    if (likely(t->f && t->mfn == mfn.n && t->level)) {
-        return 0;
-    }
     if (!frame_valid(mfn)) {
         return pt_refuse(c, "an entry to be changed is not in RAM", mfn.n);
     }
@@ -132,29 +129,24 @@ static int update_plain(struct pt_ctx *c, struct frame *f, uint64_t *entry, uint
     return 0;
 }
 
-static int update_at(struct pt_ctx *c, struct table *t, uint64_t at, uint64_t new, uint64_t keep)
+/* Not of level 1. */
+static noinline int update_upper(struct pt_ctx *c, const struct table *t, uint64_t at, uint64_t new,
+                                 uint64_t keep)
 {
-    int rc = find_table(c, MFN(at >> PAGE_SHIFT), t);
     uint64_t *entry = phys_to_virt(PADDR(at));
     unsigned int slot = (unsigned int)(at % PAGE_SIZE / sizeof(uint64_t));
 
-    if (unlikely(rc != 0)) {
-        return rc;
-    }
-    if (unlikely(t->level == 0)) {
+    if (t->level == 0) {
         return update_plain(c, t->f, entry, new, keep);
     }
-    if (unlikely(pt_is_hv_slot(t->level, slot))) {
+    if (pt_is_hv_slot(t->level, slot)) {
         return pt_refuse(c, "slots 256 to 271 of a top-level table are the hypervisor's", slot);
-    }
-    if (t->level == 1) {
-        return update_entry(c, entry, 1, new, keep);
     }
     c->budget--;
     return update_entry(c, entry, t->level, new, keep);
 }
 
-static int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
+static noinline int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
 {
     mfn_t mfn = MFN(at >> PAGE_SHIFT);
     struct frame *f;
@@ -172,31 +164,27 @@ static int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
     return 0;
 }
 
-static noinline int odd_request(struct pt_ctx *c, struct table *t, const struct mmu_update *r)
-{
-    uint64_t at = r->ptr & ~3ull;
-    unsigned int cmd = (unsigned int)(r->ptr & 3);
-
-    if (cmd == MMU_MACHPHYS_UPDATE) {
-        return update_m2p(c, at, r->val);
-    }
-    if (unlikely(at % sizeof(uint64_t) || at >> PAGE_SHIFT >= nr_frames_max)) {
-        return pt_refuse(c, "an entry to be changed has an impossible address", at);
-    }
-    return update_at(c, t, at, r->val, cmd == MMU_PT_UPDATE_PRESERVE_AD ? PTE_A | PTE_D : 0);
-}
-
-/* Most requests are for the level-1 table that the one before was for. */
 static always_inline int one_request(struct pt_ctx *c, struct table *t, const struct mmu_update *r)
 {
-    uint64_t cmd = r->ptr % 8, at = r->ptr - cmd;
+    uint64_t at = r->ptr & ~3ull, cmd = r->ptr & 3;
+    uint64_t keep = cmd == MMU_PT_UPDATE_PRESERVE_AD ? PTE_A | PTE_D : 0;
 
-    if (unlikely(at >> PAGE_SHIFT != t->mfn || t->level != 1 ||
-                 (cmd != MMU_NORMAL_PT_UPDATE && cmd != MMU_PT_UPDATE_PRESERVE_AD))) {
-        return odd_request(c, t, r);
+    if (unlikely(cmd == MMU_MACHPHYS_UPDATE)) {
+        return update_m2p(c, at, r->val);
     }
-    return update_entry(c, phys_to_virt(PADDR(at)), 1, r->val,
-                        cmd == MMU_PT_UPDATE_PRESERVE_AD ? PTE_A | PTE_D : 0);
+    if (unlikely(at % sizeof(uint64_t))) {
+        return pt_refuse(c, "an entry to be changed is not aligned", at);
+    }
+    /* What is no table may become one by this batch; it is looked up each time. */
+    if (at >> PAGE_SHIFT != t->mfn || t->level == 0) {
+        int rc = find_table(c, paddr_to_mfn(PADDR(at)), t);
+
+        if (unlikely(rc != 0)) {
+            return rc;
+        }
+    }
+    return likely(t->level == 1) ? update_entry(c, phys_to_virt(PADDR(at)), 1, r->val, keep)
+                                 : update_upper(c, t, at, r->val, keep);
 }
 
 int mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *requests,
