@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make               the hypervisor: build/mansio, and build/mansio.elf64 with symbols for a debugger
 # make CC=clang      the same with clang, below build/clang
+# make DEBUG=1       the same with assertions and the check of the locks' order, below build/debug
 # make check         layers, layout, headers, both compilers, forbidden words
 # make unit          the sources on this machine, under the sanitizers
 # make fuzz          random inputs to what reads untrusted bytes, FUZZ_SECONDS each
@@ -22,7 +23,14 @@ else
 O := build
 endif
 
+ifdef DEBUG
+O := $(O)/debug
+endif
+
 CPPFLAGS := -I hv -I . -I $(O)/gen
+ifndef DEBUG
+CPPFLAGS += -DNDEBUG
+endif
 CFLAGS   := -std=gnu17 -O2 -g -ffreestanding -fPIE -fvisibility=hidden -fno-common \
 	    -mno-red-zone -mgeneral-regs-only -mno-80387 -fcf-protection=none \
 	    -fno-stack-protector -fno-strict-aliasing -fno-strict-overflow \

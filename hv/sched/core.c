@@ -22,10 +22,14 @@
 #include "sys/log.h"
 #include "sys/softirq.h"
 #include "time/time.h"
+#include "time/timer.h"
 #include "x86/cpu.h"
 #include "x86/entry.h"
 #include "x86/smp.h"
 #include <xen/vcpu.h>
+
+/* No piece of work that the idle loop does takes longer: a timer due sooner has the CPU waiting. */
+#define IDLE_WORK_NS 3000u
 
 static DEFINE_PER_CPU(struct run_queue, run_queue);
 static struct cpumask idle_cpus; /* hint: CPUs whose running unit is the idle one */
@@ -361,7 +365,7 @@ noreturn void sched_idle_loop(void)
             softirq_run();
         } else if (q->running != q->idle) {
             resume_curr();
-        } else if (!steal() && !pages_scrub_step()) {
+        } else if (timer_is_near(IDLE_WORK_NS) || (!steal() && !pages_scrub_step())) {
             cpu_idle_halt();
         } else {
             cpu_irq_window();

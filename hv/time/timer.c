@@ -176,6 +176,11 @@ void timer_migrate(struct timer *t, unsigned int cpu) NO_THREAD_SAFETY
     }
 }
 
+bool timer_is_near(uint64_t ns)
+{
+    return READ_ONCE(this_cpu_ptr(timers)->armed_ns) < time_now() + ns;
+}
+
 /* Run @t, which has expired and is the first of @ts. */
 static void run(struct timers *ts, struct timer *t) REQUIRES(ts->lock)
 {

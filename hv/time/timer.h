@@ -54,5 +54,8 @@ static inline uint64_t timer_deadline_ns(const struct timer *t)
     return READ_ONCE(t->node.key);
 }
 
+/* Is a timer of this CPU due within @ns?  An idle CPU then starts nothing that would hold it up. */
+bool timer_is_near(uint64_t ns);
+
 /* The handler of SOFTIRQ_TIMER, which the local timer's interrupt raises: run what has expired. */
 void timer_softirq(void);
