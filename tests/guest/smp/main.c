@@ -28,6 +28,18 @@ static bool wait_for(const volatile unsigned int *word, unsigned int value)
     return true;
 }
 
+/* Racing ends after so many turns or so much time, as a PC with fewer processors than vCPUs is
+ * slow. */
+#define RACE_TURNS 1000
+#define RACE_NS    1500000000ul
+
+static uint64_t race_end;
+
+static bool is_racing(unsigned int turn)
+{
+    return turn < RACE_TURNS && system_time() < race_end;
+}
+
 static volatile unsigned int nr_ran;
 
 static void just_run(void *arg)
@@ -150,7 +162,8 @@ TEST(events_wake_the_vcpu_they_are_for)
     }
     run_on_others(sleep_for_events, NULL);
     CHECK(wait_for(&nr_ready, nr_cpus - 1));
-    for (unsigned int turn = 1; turn <= 100; turn++) {
+    race_end = system_time() + 2 * RACE_NS;
+    for (unsigned int turn = 1; turn <= 100 && is_racing(turn); turn++) {
         for (unsigned int id = 1; id < nr_cpus; id++) {
             EXPECT(event_send((unsigned int)port_of[id]), 0);
         }
@@ -270,7 +283,8 @@ TEST(flushes_reach_every_vcpu)
     phase = nr_ready = is_over = 0;
     run_on_others(watch_word, NULL);
     CHECK(wait_for(&nr_ready, nr_cpus - 1));
-    for (unsigned int turn = 1; turn <= 100 && !test_failed(); turn++) {
+    race_end = system_time() + 2 * RACE_NS;
+    for (unsigned int turn = 1; turn <= 100 && is_racing(turn) && !test_failed(); turn++) {
         uint64_t *page = pages[turn & 1];
 
         page[0] = turn;
@@ -332,7 +346,7 @@ static volatile unsigned int nr_pinned, nr_unpinned;
 
 static void pin_and_unpin(void *arg)
 {
-    for (unsigned int i = 0; i < 1000; i++) {
+    for (unsigned int i = 0; is_racing(i); i++) {
         if (mmuext(MMUEXT_PIN_L1_TABLE, (uint64_t)arg, 0) == 0) {
             __atomic_fetch_add(&nr_pinned, 1, __ATOMIC_SEQ_CST);
         }
@@ -348,6 +362,7 @@ TEST(pins_and_unpins_from_all_sides_balance)
 
     page_make_ro(table);
     nr_pinned = nr_unpinned = 0;
+    race_end = system_time() + RACE_NS;
     run_on_others(pin_and_unpin, (void *)virt_to_mfn(table));
     pin_and_unpin((void *)virt_to_mfn(table));
     wait_for_others();
@@ -370,7 +385,7 @@ static void map_contested(void *arg)
     uint64_t va = FREE_VA + this_cpu()->id * PAGE_SIZE;
 
     (void)arg;
-    for (unsigned int i = 0; i < 1000; i++) {
+    for (unsigned int i = 0; is_racing(i); i++) {
         if (hyper_update_va(va, pte_of(contested, PTE_RW_PAGE), UVMF_INVLPG) == 0) {
             if (mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(contested), 0) == 0) {
                 nr_both++;
@@ -386,8 +401,9 @@ TEST(writable_and_table_at_once_never)
     page_make_ro(contested);
     pt_map(kernel_l4, FREE_VA, 0);
     nr_both = 0;
+    race_end = system_time() + RACE_NS;
     run_on_others(map_contested, NULL);
-    for (unsigned int i = 0; i < 1000; i++) {
+    for (unsigned int i = 0; is_racing(i); i++) {
         if (mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(contested), 0) == 0) {
             if (page_make_rw(contested) == 0) {
                 nr_both++;
@@ -408,7 +424,7 @@ static void change_entries(void *arg)
     uint64_t va = FREE_VA + id * PAGE_SIZE, *entry = pt_entry(kernel_l4, va, 1);
     void *page = arg;
 
-    for (unsigned int i = 0; i < 1000; i++) {
+    for (unsigned int i = 0; is_racing(i); i++) {
         if (hyper_update_va(va, pte_of(page, PTE_RW_PAGE), UVMF_INVLPG) ||
             mmu_update(virt_to_machine(entry), pte_of(page, PTE_RO_PAGE))) {
             FAIL("vCPU %u cannot change its entry", id);
@@ -425,6 +441,7 @@ TEST(entries_of_one_table_from_all_sides)
     void *page = page_alloc();
 
     pt_map(kernel_l4, FREE_VA, 0);
+    race_end = system_time() + RACE_NS;
     run_on_others(change_entries, page);
     change_entries(page);
     wait_for_others();
