@@ -114,6 +114,9 @@ static long vcpu_initialise(struct vcpu *v, struct guest_ptr arg)
     if (copy_from_guest(c, arg, sizeof(*c)) == 0) {
         rc = v->is_initialised ? -EEXIST : pv_context_set(v, c);
     }
+    if (rc != 0) {
+        log_guest(v->domain->id, "vCPU %u: its first state is refused (error %ld)", v->id, -rc);
+    }
     heap_free(c, sizeof(*c));
     return rc;
 }
