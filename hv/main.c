@@ -18,6 +18,7 @@
 #include "event/event.h"
 #include "grant/grant.h"
 #include "irq/irq.h"
+#include "lib/bits.h"
 #include "lib/format.h"
 #include "mm/early.h"
 #include "mm/init.h"
@@ -230,6 +231,36 @@ __init static void take_console_input(void)
     }
 }
 
+/* The screen's memory is mapped for good now: the log goes on there. */
+__init static void restore_screen(void)
+{
+    paddr_t base;
+    size_t len = console_screen_memory(&base);
+
+    if (len != 0) {
+        console_move_screen(map_mmio_wc(base, len));
+    }
+}
+
+/* conring_size=: a larger ring than the one in the image. */
+__init static void widen_log(void)
+{
+    unsigned int order;
+    void *ring;
+
+    if (hv_options.conring_bytes == 0) {
+        return;
+    }
+    order = bit_order_up(hv_options.conring_bytes >> PAGE_SHIFT);
+    ring = order > PAGE_ORDER_MAX ? NULL : pages_alloc_hv(order);
+    if (ring == NULL) {
+        log_warn("conring_size=%lu: no such memory; the log keeps its ring",
+                 hv_options.conring_bytes);
+        return;
+    }
+    log_use_ring(ring, (uint32_t)(PAGE_SIZE << order));
+}
+
 __init static void find_machine(void)
 {
     if (!acpi_init(&acpi_mem_ops, boot_info.rsdp)) {
@@ -309,6 +340,8 @@ __init noreturn void hv_main(void)
     alternatives_apply();
     mm_init();
     mmu_init();
+    restore_screen();
+    widen_log();
     find_machine();
     if (cpu_create(0, lapic_id()) != 0) {
         panic("no memory for the boot CPU");
