@@ -2,7 +2,8 @@
 /*
  * dom0 owns the devices.  Not its are those the hypervisor runs by: interrupt
  * controllers, the clocks that time is kept by, and its own serial ports.
- * What is denied reads as all ones, as if nothing were there.
+ * What is denied reads as all ones, as if nothing were there; IOAPICs may be
+ * looked at.
  *
  * The HPET stays mappable: its driver in Linux maps it without looking whether
  * that worked, and reads only until a program opens the device.
@@ -67,6 +68,9 @@ static int __init grant_memory(struct domain *d)
         uint64_t frame = acpi_info.ioapics[i].address >> PAGE_SHIFT;
 
         rc = rangeset_remove(&d->iomem, frame, frame);
+        if (rc == 0) {
+            rc = rangeset_add(&d->iomem_ro, frame, frame);
+        }
     }
     return rc;
 }

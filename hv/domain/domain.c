@@ -149,6 +149,7 @@ static void init_fields(struct domain *d, const struct domain_config *config)
     spin_lock_init(&d->page_lock, LOCK_RANK_ACCOUNT);
     rangeset_init(&d->ioports, &heap_ranges, RANGES_MAX);
     rangeset_init(&d->iomem, &heap_ranges, RANGES_MAX);
+    rangeset_init(&d->iomem_ro, &heap_ranges, RANGES_MAX);
     rangeset_init(&d->irqs, &heap_ranges, RANGES_MAX);
 }
 

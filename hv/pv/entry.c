@@ -9,7 +9,7 @@
  *   frame                         readable       writable
  *   RAM of a domain               reference      reference and writable use
  *   ours, shared with the owner   reference      reference, if FRAME_SHARED_RW
- *   not RAM                       nothing        nothing
+ *   not RAM                       nothing        nothing (iomem_ro: made read-only)
  *
  * Cache attributes: only a domain with rights to device memory may choose
  * others than write-back, for device memory and for its RAM alike (its drivers
@@ -35,7 +35,9 @@ int pt_refuse_bits(struct pt_ctx *c, uint64_t e, unsigned int level)
     if (level > 1 && (e & PTE_PS)) {
         return pt_refuse(c, "large pages are not for paravirtual guests", e);
     }
-    return pt_refuse(c, "an entry has bits set that must be clear", e);
+    /* Where RAM or a device could lie, but none can be, nobody has rights. */
+    return pt_refuse_as(c, level == 1 ? -EPERM : -EINVAL,
+                        "an entry has bits set that must be clear", e);
 }
 
 /* Device memory: not RAM, and the domain has the right. */
@@ -46,10 +48,13 @@ static int get_device(struct pt_ctx *c, uint64_t e)
     if (c->owner != c->d->id && c->owner != DOMID_IO) {
         return pt_refuse(c, "a frame of another domain is not RAM", mfn.n);
     }
-    if (!rangeset_contains(&c->d->iomem, mfn.n, mfn.n)) {
-        return pt_refuse(c, "no right to map this frame, which is not RAM", mfn.n);
+    if (rangeset_contains(&c->d->iomem, mfn.n, mfn.n)) {
+        return 0;
     }
-    return 0;
+    if (rangeset_contains(&c->d->iomem_ro, mfn.n, mfn.n)) {
+        return PT_READ_ONLY;
+    }
+    return pt_refuse_as(c, -EPERM, "no right to map this frame, which is not RAM", mfn.n);
 }
 
 /* A frame of ours, referenced already. */
@@ -76,7 +81,8 @@ static int refuse_writable(struct pt_ctx *c, struct frame *f)
         }
         return -ERESTART;
     }
-    return pt_refuse(c, "a page table or descriptor page may not be writable", frame_mfn(f).n);
+    return pt_refuse_as(c, -EBUSY, "a page table or descriptor page may not be writable",
+                        frame_mfn(f).n);
 }
 
 int pt_get_writable(struct pt_ctx *c, struct frame *f, uint64_t e)
@@ -103,7 +109,8 @@ int pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e)
     }
     f = frame_of(mfn);
     if (unlikely(!frame_get(f, c->owner))) {
-        return pt_refuse(c, "a mapped frame belongs to another domain or to nobody", mfn.n);
+        return pt_refuse_as(c, -EBUSY, "a mapped frame belongs to another domain or to nobody",
+                            mfn.n);
     }
     if (unlikely(READ_ONCE(f->ref) & FRAME_HV)) {
         return get_shared(c, f, e);

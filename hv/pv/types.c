@@ -62,13 +62,13 @@ void pt_log_refusal(const struct pt_ctx *c)
     log_guest(c->d->id, "page tables: %s (%#lx)", c->why, c->what);
 }
 
-int pt_refuse(struct pt_ctx *c, const char *why, uint64_t what)
+int pt_refuse_as(struct pt_ctx *c, int rc, const char *why, uint64_t what)
 {
     if (!c->why) {
         c->why = why;
         c->what = what;
     }
-    return -EINVAL;
+    return rc;
 }
 
 static inline void set_type(struct frame *f, uint64_t word)
@@ -115,6 +115,11 @@ static unsigned int check_l1(struct pt_ctx *c, uint64_t *table, unsigned int fro
         *rc = pt_check_bits(c, e, 1);
         if (*rc == 0) {
             *rc = pt_get_l1_target(c, e);
+        }
+        if (unlikely(*rc == PT_READ_ONLY)) {
+            WRITE_ONCE(table[i], pt_adjust(e & ~PTE_RW));
+            *rc = 0;
+            continue;
         }
         if (unlikely(*rc != 0)) {
             return i;

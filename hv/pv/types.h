@@ -59,8 +59,12 @@ static inline void pt_end(struct pt_ctx *c) RELEASES(c) NO_THREAD_SAFETY
     }
 }
 
-/* Note why; returns -EINVAL. */
-int pt_refuse(struct pt_ctx *c, const char *why, uint64_t what);
+/* Note why; returns @rc. */
+int pt_refuse_as(struct pt_ctx *c, int rc, const char *why, uint64_t what);
+static inline int pt_refuse(struct pt_ctx *c, const char *why, uint64_t what)
+{
+    return pt_refuse_as(c, -EINVAL, why, what);
+}
 
 static inline enum frame_type pt_type(unsigned int level)
 {
@@ -130,8 +134,13 @@ static inline uint64_t pt_adjust(uint64_t e)
 /*
  * Take (drop) what the present entry @e of a level-1 table holds: a reference
  * to the frame, and a use as writable memory if it is writable.
- * 0, -EINVAL, -ERESTART as pt_get().  In line: the usual case.
+ *   0, -EINVAL, -ERESTART as pt_get()
+ *   PT_READ_ONLY  nothing is held, and the entry must be made read-only
+ *   -EBUSY        the frame is not the owner's, or in use otherwise
+ *   -EPERM        no right to this device memory
+ * In line: the usual case.
  */
+#define PT_READ_ONLY 1
 int must_check pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e);
 /* The rest of it for a frame that is referenced already; a failure drops the reference. */
 int must_check pt_get_writable(struct pt_ctx *c, struct frame *f, uint64_t e);

@@ -36,17 +36,22 @@ static always_inline uint64_t exchange(uint64_t *entry, uint64_t new, uint64_t k
     return old;
 }
 
-/* What @new needs beyond what @old holds. */
-static always_inline int get_new(struct pt_ctx *c, uint64_t old, uint64_t new, unsigned int level)
+/* Take what *@new needs beyond what @old holds, and make it the entry to be stored. */
+static always_inline int get_new(struct pt_ctx *c, uint64_t old, uint64_t *new, unsigned int level)
 {
     int rc;
 
-    if (!(new & PTE_P)) {
+    if (!(*new & PTE_P)) {
         return 0;
     }
-    rc = pt_check_bits(c, new, level);
-    if (rc == 0 && ((old ^ new) & holding_bits(level))) {
-        rc = pt_get_target(c, new, level);
+    rc = pt_check_bits(c, *new, level);
+    if (rc == 0 && ((old ^ *new) & holding_bits(level))) {
+        rc = pt_get_target(c, *new, level);
+    }
+    *new = pt_adjust(*new);
+    if (unlikely(rc == PT_READ_ONLY)) {
+        *new &= ~PTE_RW;
+        rc = 0;
     }
     return rc;
 }
@@ -64,13 +69,10 @@ static always_inline int update_entry(struct pt_ctx *c, uint64_t *entry, unsigne
                                       uint64_t new, uint64_t keep)
 {
     uint64_t old = READ_ONCE(*entry);
-    int rc = get_new(c, old, new, level);
+    int rc = get_new(c, old, &new, level);
 
     if (unlikely(rc != 0)) {
         return rc;
-    }
-    if (new & PTE_P) {
-        new = pt_adjust(new);
     }
     old = exchange(entry, new, old & new & PTE_P ? keep : 0);
     put_old(c, old, new, level);
@@ -311,13 +313,10 @@ static inline uint64_t merge(uint64_t word, uint64_t field, unsigned int shift, 
 static int exchange_expected(struct pt_ctx *c, uint64_t *entry, uint64_t old, uint64_t new,
                              bool *swapped)
 {
-    int rc = get_new(c, old, new, 1);
+    int rc = get_new(c, old, &new, 1);
 
     if (rc != 0) {
         return rc;
-    }
-    if (new & PTE_P) {
-        new = pt_adjust(new);
     }
     *swapped = pt_exchange(entry, &old, new);
     if (*swapped) {

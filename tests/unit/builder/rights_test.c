@@ -53,6 +53,7 @@ static int grant(void **state)
                                     .pm_timer = { ACPI_SPACE_IO, 24, 0x608 } };
     rangeset_init(&d.ioports, &alloc, 100);
     rangeset_init(&d.iomem, &alloc, 100);
+    rangeset_init(&d.iomem_ro, &alloc, 100);
     rangeset_init(&d.irqs, &alloc, 100);
     return rights_grant_all(&d);
 }
@@ -61,6 +62,7 @@ static int take(void **state)
 {
     rangeset_destroy(&d.ioports);
     rangeset_destroy(&d.iomem);
+    rangeset_destroy(&d.iomem_ro);
     rangeset_destroy(&d.irqs);
     return 0;
 }
@@ -93,6 +95,8 @@ static void dom0_may_map_devices_but_no_interrupt_controller(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(its); i++) {
         assert_true(rangeset_contains(&d.iomem, its[i], its[i]));
     }
+    assert_true(rangeset_contains(&d.iomem_ro, 0xfec00, 0xfec00));
+    assert_false(rangeset_contains(&d.iomem_ro, 0xfee00, 0xfee00));
 }
 
 static void dom0_gets_every_interrupt_but_ours(void **state)

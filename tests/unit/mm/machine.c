@@ -217,6 +217,7 @@ struct domain *machine_domain(domid_t id, uint32_t nr_vcpus)
     spin_lock_init(&d->pt_lock, LOCK_RANK_PT);
     spin_lock_init(&d->page_lock, LOCK_RANK_ACCOUNT);
     rangeset_init(&d->iomem, &range_memory, 64);
+    rangeset_init(&d->iomem_ro, &range_memory, 64);
     for (uint32_t i = 0; i < nr_vcpus; i++) {
         struct vcpu *v = aligned_alloc(64, sizeof(*v));
 
