@@ -78,6 +78,7 @@ struct vcpu {
     uint32_t exit_work;         /* EXIT_ bits */
     uint8_t in_kernel;          /* [o] PV: guest-kernel mode (its page table and GS are active) */
     bool is_idle;               /* [c] */
+    bool is_claimed;            /* [a] VCPUOP_initialise works on it, or has done so */
     bool is_initialised;        /* [d] VCPUOP_initialise or the toolstack gave it a context */
     bool is_online;             /* [d] VCPUOP_up; not _down */
     struct vcpu_info *info;     /* [a] the guest's, through the direct map; changed by register_vcpu_info only */

@@ -99,6 +99,21 @@ long hcall_set_timer_op(uint64_t at, uint64_t b, uint64_t c, uint64_t d, uint64_
 
 /* -------------------------------------------------------------- vcpu_op -- */
 
+/* One caller at a time: page tables are exchanged under a vCPU that must not run meanwhile. */
+static long give_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    long rc;
+
+    if (v->is_initialised || __atomic_exchange_n(&v->is_claimed, true, __ATOMIC_SEQ_CST)) {
+        return -EEXIST;
+    }
+    rc = pv_context_set(v, c);
+    if (rc != 0) {
+        __atomic_store_n(&v->is_claimed, false, __ATOMIC_SEQ_CST);
+    }
+    return rc;
+}
+
 static long vcpu_initialise(struct vcpu *v, struct guest_ptr arg)
 {
     struct vcpu_guest_context *c;
@@ -112,13 +127,13 @@ static long vcpu_initialise(struct vcpu *v, struct guest_ptr arg)
         return -ENOMEM;
     }
     if (copy_from_guest(c, arg, sizeof(*c)) == 0) {
-        rc = v->is_initialised ? -EEXIST : pv_context_set(v, c);
+        rc = give_context(v, c);
     }
     if (rc != 0) {
         log_guest(v->domain->id, "vCPU %u: its first state is refused (error %ld)", v->id, -rc);
     }
     heap_free(c, sizeof(*c));
-    return rc;
+    return rc == -ERESTART ? hcall_restart(NULL, 0) : rc;
 }
 
 static long vcpu_up(struct vcpu *v, struct guest_ptr arg)
@@ -132,10 +147,27 @@ static long vcpu_up(struct vcpu *v, struct guest_ptr arg)
     return 0;
 }
 
+static bool has_online_vcpu(const struct domain *d)
+{
+    struct vcpu *v;
+    uint32_t i;
+
+    for_each_vcpu(d, v, i) {
+        if (READ_ONCE(v->is_online)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static long vcpu_down(struct vcpu *v, struct guest_ptr arg)
 {
     (void)arg;
     WRITE_ONCE(v->is_online, false);
+    if (!has_online_vcpu(v->domain)) {
+        log_info("d%u has no vCPU left that runs: shut down", v->domain->id);
+        domain_shutdown(v->domain, SHUTDOWN_poweroff);
+    }
     sched_sleep_nosync(&v->unit);
     return 0;
 }
@@ -164,11 +196,11 @@ static long vcpu_register_runstate(struct vcpu *v, struct guest_ptr arg)
         return -EFAULT;
     }
     v->runstate_guest = a.addr.p;
-    if (v->runstate_guest == 0) {
-        return 0;
-    }
     vcpu_runstate_get(v, &r);
-    return copy_to_guest(GUEST_PTR(a.addr.p), &r, sizeof(r));
+    if (a.addr.p != 0 && copy_to_guest(GUEST_PTR(a.addr.p), &r, sizeof(r)) != 0) {
+        log_guest(v->domain->id, "vCPU %u: its run-state area is not mapped yet", v->id);
+    }
+    return 0;
 }
 
 static long vcpu_register_time(struct vcpu *v, struct guest_ptr arg)

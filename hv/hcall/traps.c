@@ -67,7 +67,7 @@ long hcall_get_debugreg(uint64_t reg, uint64_t b, uint64_t c, uint64_t d, uint64
     UNUSED(b, c, d, e, f);
     reg = (uint32_t)reg;
     if (reg > 7) {
-        return -EINVAL;
+        return -ENODEV;
     }
     return (long)v->pv.dr[reg == 4 || reg == 5 ? reg + 2 : reg];
 }

@@ -180,8 +180,7 @@ void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error)
 {
     log_guest(v->domain->id, "vCPU %u: return to %#x:%#lx failed (exception %u, %#x)", v->id,
               v->regs.cs, v->regs.rip, vector, error);
-    pv_segments_note(v);
-    pv_failsafe(v);
+    pv_inject(v, vector, error);
 }
 
 long pv_iret(struct vcpu *v)

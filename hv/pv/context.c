@@ -27,7 +27,7 @@
 #include "x86/smp.h"
 
 #define DR7_ENABLED     0xfful       /* any of the four breakpoints */
-#define DR7_RESERVED    0xffff0000d800ul
+#define DR7_RESERVED    0xd800ul
 #define DR7_GD          (1ul << 13)
 
 /* ------------------------------------------------------------- segments -- */
@@ -105,8 +105,10 @@ static void load_debug(const struct vcpu *v)
 
 static int set_dr7(struct vcpu *v, uint64_t value)
 {
-    value &= ~DR7_RESERVED & 0xfffffffful;
-    value |= DR7_DEFAULT;
+    if (value >> 32 != 0) {
+        return -EINVAL;
+    }
+    value = (value & ~DR7_RESERVED) | DR7_DEFAULT;
     if (value & DR7_GD) {
         return -EPERM;
     }
@@ -119,6 +121,9 @@ static int set_dr7(struct vcpu *v, uint64_t value)
         }
     }
     v->pv.dr[7] = value;
+    if (v != current()) {
+        return 0;
+    }
     if (value & DR7_ENABLED) {
         load_debug(v);
     } else {
@@ -135,17 +140,20 @@ int pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value)
             return -EPERM;
         }
         v->pv.dr[reg] = value;
-        if (v->pv.dr[7] & DR7_ENABLED) {
+        if (v == current() && (v->pv.dr[7] & DR7_ENABLED)) {
             load_debug(v);
         }
         return 0;
     case 6:
+        if (value >> 32 != 0) {
+            return -EINVAL;
+        }
         v->pv.dr[6] = (value & 0xe00f) | DR6_DEFAULT;
         return 0;
     case 7:
         return set_dr7(v, value);
     default:
-        return -EINVAL;
+        return -ENODEV;
     }
 }
 
@@ -288,6 +296,19 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     }
 }
 
+/* A value that is not allowed leaves the register as it is at a processor's start. */
+static void set_debug_registers(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    v->pv.dr[6] = DR6_DEFAULT;
+    v->pv.dr[7] = DR7_DEFAULT;
+    for (unsigned int i = 0; i < 8; i++) {
+        if (i != 4 && i != 5 && pv_set_debugreg(v, i, c->debugreg[i]) != 0) {
+            log_guest(v->domain->id, "vCPU %u: debug register %u cannot be %#lx", v->id, i,
+                      c->debugreg[i]);
+        }
+    }
+}
+
 static bool addresses_ok(const struct vcpu_guest_context *c)
 {
     return pv_address_ok(c->fs_base) && pv_address_ok(c->gs_base_kernel) &&
@@ -310,13 +331,15 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
     if (rc == 0) {
         rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);
     }
+    if (rc == 0) {
+        rc = pv_set_ldt(v, c->ldt_base, (uint32_t)min(c->ldt_ents, 0xfffffffful));
+    }
     if (rc != 0) {
         return rc; /* what is set by then stays the vCPU's; a later context replaces it */
     }
     set_registers(v, c);
     set_callbacks(v, c);
-    v->pv.dr[6] = DR6_DEFAULT;
-    v->pv.dr[7] = DR7_DEFAULT;
+    set_debug_registers(v, c);
     v->is_initialised = true;
     return 0;
 }

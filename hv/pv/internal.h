@@ -6,7 +6,7 @@
 #include "pv/pv.h"
 #include "x86/regs.h"
 
-/* Enter the failsafe callback: a selector of v->pv's or an iret of its could not be loaded. */
+/* Enter the failsafe callback: a selector of v->pv's could not be loaded. */
 void pv_failsafe(struct vcpu *v);
 
 /* Deliver INT @vector, for which no error code is pushed. */

@@ -11,6 +11,7 @@
 #include "drivers/pci.h"
 #include "guest/guest.h"
 #include "x86/insn.h"
+#include "x86/smp.h"
 
 #define PORT_PCI_ADDRESS 0xcf8
 #define PORT_PCI_DATA    0xcfc
@@ -20,13 +21,29 @@
 
 static struct spinlock rtc_lock = SPINLOCK_INIT(LOCK_RANK_LEAF);
 
+/* The bitmap is at an address of the guest's kernel, whoever runs. */
+static bool read_bitmap(const struct vcpu *v, uint16_t port, unsigned int bytes, uint16_t *bits)
+{
+    size_t len_bytes = port % 8 + bytes > 8 ? 2 : 1; /* it may end with its page */
+    bool is_read;
+
+    *bits = 0;
+    if (!v->in_kernel) {
+        cr3_load(v->pv.cr3_kernel);
+    }
+    is_read = copy_from_guest(bits, GUEST_PTR(v->pv.iobmp + port / 8), len_bytes) == 0;
+    if (!v->in_kernel) {
+        cr3_load(v->pv.cr3_user);
+    }
+    return is_read;
+}
+
 /* User code may use a port if the guest kernel gave it IOPL 3 or a bit in its bitmap. */
 static bool bitmap_allows(const struct vcpu *v, uint16_t port, unsigned int bytes)
 {
     uint16_t bits;
 
-    if ((uint32_t)port + bytes > v->pv.iobmp_limit ||
-        copy_from_guest(&bits, GUEST_PTR(v->pv.iobmp + port / 8), sizeof(bits)) != 0) {
+    if ((uint32_t)port + bytes > v->pv.iobmp_limit || !read_bitmap(v, port, bytes, &bits)) {
         return false;
     }
     return (bits >> (port % 8) & ((1u << bytes) - 1)) == 0;

@@ -22,7 +22,7 @@ void pv_sysenter_from_user(struct vcpu *v);
 void pv_deliver_upcall(struct vcpu *v);
 /* v->exit_work is not 0. */
 void pv_exit_slow(struct vcpu *v);
-/* The IRET to the guest faulted: enter the failsafe callback. */
+/* The IRET to the guest faulted: the exception is the guest's, at the instruction returned to. */
 void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error);
 
 /* ----- for sched_host_ops ----- */
@@ -45,7 +45,10 @@ void pv_inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error);
 /* HYPERVISOR_set_segment_base.  -EINVAL: not canonical, or ours; selectors never fail. */
 int must_check pv_set_segment_base(struct vcpu *v, unsigned int which, uint64_t value);
 
-/* HYPERVISOR_set_debugreg.  -EINVAL: no such register, a bad address or a bad control word. */
+/*
+ * HYPERVISOR_set_debugreg.  -ENODEV: no such register; -EPERM: an address of
+ * ours, I/O or general detection; -EINVAL: bits above 31 of DR6 or DR7.
+ */
 int must_check pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value);
 
 /* HYPERVISOR_fpu_taskswitch: virtual CR0.TS. */
@@ -53,7 +56,8 @@ void pv_set_ts(struct vcpu *v, bool is_set);
 
 /*
  * Move @v's vcpu_info to @offset of its domain's frame @mfn, for good.
- * -EINVAL: done before, not its frame, in use as a table, or over the page's end.
+ * -ENXIO: over the page's end.  -EINVAL: done before, not its frame, in use as
+ * a table, not aligned.
  */
 int must_check pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset);
 

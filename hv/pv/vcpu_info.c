@@ -16,7 +16,10 @@
 
 static int check(const struct vcpu *v, mfn_t mfn, uint32_t offset)
 {
-    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t) != 0) {
+    if (offset > PAGE_SIZE - sizeof(struct vcpu_info)) {
+        return -ENXIO;
+    }
+    if (offset % sizeof(uint64_t) != 0) {
         return -EINVAL;
     }
     return mfn_eq(v->info_mfn, MFN_INVALID) && frame_valid(mfn) ? 0 : -EINVAL;
