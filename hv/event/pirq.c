@@ -3,6 +3,9 @@
  * Physical interrupts as a domain numbers them.  A pirq is mapped to a line of
  * irq/, then bound to an event channel, then delivers.
  *
+ * A mapping is made and undone under the pirqs' lock; it is undone under the
+ * event channels' lock, too, and so stays for whoever holds that.
+ *
  * Delivery comes from interrupt context with the line's lock held and takes no
  * lock of ours: it reads .port, which is set before the line is let through and
  * cleared only after irq_guest_unbind() has seen the last interrupt out.
@@ -39,6 +42,7 @@ int pirq_create(struct domain *d)
     return 0;
 }
 
+/* The pirq if it is mapped, or NULL.  Holds the lock of the event channels. */
 static struct pirq *find(struct domain *d, unsigned int pirq)
 {
     struct pirq *p = d->pirqs == NULL || pirq >= NR_PIRQS ? NULL : &d->pirqs->pirqs[pirq];
@@ -50,11 +54,11 @@ int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq)
 {
     int rc = 0;
 
-    if (d->pirqs == NULL || gsi >= irq_nr_gsis()) {
-        return -EPERM;
-    }
-    if (*pirq >= 0 && *pirq != (int)gsi) {
+    if (gsi >= irq_nr_gsis() || (*pirq >= 0 && *pirq != (int)gsi)) {
         return -EINVAL;
+    }
+    if (d->pirqs == NULL) {
+        return -EPERM;
     }
     if (!rangeset_contains(&d->irqs, gsi, gsi)) {
         /* A kernel names all ISA interrupts when it starts; those of ours it can name, not bind. */
@@ -124,6 +128,7 @@ int pirq_map_msi(struct domain *d, const struct msi_request *rq, int *pirq)
 
 int pirq_unmap(struct domain *d, int pirq)
 {
+    struct irq_line *line = NULL;
     struct pirq *p;
     int rc = -EINVAL;
 
@@ -131,13 +136,18 @@ int pirq_unmap(struct domain *d, int pirq)
         return -EINVAL;
     }
     spin_lock(&d->pirqs->lock);
+    spin_lock(&d->evtchn->lock);
     p = find(d, (unsigned int)pirq);
     if (p != NULL && p->port != 0) {
         rc = -EBUSY;
     } else if (p != NULL) {
-        irq_guest_unmap(p->line);
+        line = p->line;
         p->line = NULL;
         rc = 0;
+    }
+    spin_unlock(&d->evtchn->lock);
+    if (line != NULL) {
+        irq_guest_unmap(line);
     }
     spin_unlock(&d->pirqs->lock);
     return rc;
@@ -171,26 +181,31 @@ void pirq_unbind(struct domain *d, uint32_t pirq)
 
 int pirq_eoi(struct domain *d, unsigned int pirq)
 {
-    struct pirq *p = find(d, pirq);
+    struct pirq *p;
 
-    if (p == NULL) {
-        return -EINVAL;
+    spin_lock(&d->evtchn->lock);
+    p = find(d, pirq);
+    if (p != NULL) {
+        irq_guest_eoi(p->line);
     }
-    irq_guest_eoi(p->line);
-    return 0;
+    spin_unlock(&d->evtchn->lock);
+    return p != NULL ? 0 : -EINVAL;
 }
 
 int pirq_status(struct domain *d, unsigned int pirq, uint32_t *flags)
 {
-    struct pirq *p = find(d, pirq);
+    struct pirq *p;
 
     *flags = 0;
     if (pirq >= NR_PIRQS) {
         return -EINVAL;
     }
+    spin_lock(&d->evtchn->lock);
+    p = find(d, pirq);
     if (p != NULL && irq_guest_needs_eoi(p->line)) {
         *flags = XENIRQSTAT_needs_eoi;
     }
+    spin_unlock(&d->evtchn->lock);
     return 0;
 }
 
