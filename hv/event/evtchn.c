@@ -85,7 +85,7 @@ void evtchn_block(struct vcpu *v)
     if (evtchn_upcall_due(v)) {
         WRITE_ONCE(v->blocked, VCPU_AWAKE);
     } else {
-        sched_yield();
+        sched_block();
     }
 }
 
@@ -125,7 +125,7 @@ int evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_
     if (timeout_ns != 0) {
         timer_set(&v->events->poll, timeout_ns);
     }
-    sched_yield();
+    sched_block();
     return 0;
 }
 

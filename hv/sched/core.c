@@ -210,6 +210,16 @@ void sched_sleep_sync(struct sched_unit *u)
 
 void sched_yield(void)
 {
+    struct run_queue *q = this_cpu_ptr(run_queue);
+
+    spin_lock(&q->lock);
+    q->running->is_yielding = true;
+    spin_unlock(&q->lock);
+    softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+void sched_block(void)
+{
     softirq_raise(SOFTIRQ_SCHEDULE);
 }
 
@@ -234,9 +244,14 @@ static bool retire(struct run_queue *q, struct sched_unit *prev, uint64_t now) R
         return false;
     }
     if (!is_homeless && sched_host_ops.is_runnable(prev)) {
+        if (prev->is_yielding && !list_is_empty(&q->units)) {
+            policy->yield(q, prev);
+        }
+        prev->is_yielding = false;
         enqueue(q, prev);
         return false;
     }
+    prev->is_yielding = false;
     prev->state = UNIT_BLOCKED;
     return is_homeless;
 }

@@ -30,6 +30,7 @@ enum unit_state {
 struct sched_unit {
     uint8_t state;              /* [q] enum unit_state */
     bool is_idle;               /* [c] */
+    bool is_yielding;           /* [q] RUNNING: others go first, once */
     bool on_cpu;                /* [a] its registers are on a CPU: from entering until left */
     uint32_t cpu;               /* [q] whose queue it is in, or last ran on */
     uint32_t weight;            /* [q] share of CPU, 1 .. 65535; 256 is usual */
@@ -73,8 +74,10 @@ void sched_sleep_nosync(struct sched_unit *u);
 /* The same, and wait until it is off its CPU.  No lock may be held; not for the caller's own unit. */
 void sched_sleep_sync(struct sched_unit *u);
 
-/* The current unit gives way to others of its queue, or blocks if no longer runnable. */
+/* The current unit lets one that waits in its queue go first. */
 void sched_yield(void);
+/* The current unit may no longer be runnable: it blocks then. */
+void sched_block(void);
 
 /* SOFTIRQ_SCHEDULE: choose, and switch. */
 void sched_softirq(void);

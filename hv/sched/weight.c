@@ -53,6 +53,11 @@ static void weight_woken(struct run_queue *q, struct sched_unit *u)
     u->vtime = max(u->vtime, floor);
 }
 
+static void weight_yield(struct run_queue *q, struct sched_unit *u)
+{
+    u->vtime = max(u->vtime, list_first(&q->units, struct sched_unit, link)->vtime);
+}
+
 static bool weight_preempts(const struct run_queue *q, const struct sched_unit *u,
                             const struct sched_unit *running)
 {
@@ -74,6 +79,7 @@ const struct sched_policy sched_policy_weight = {
     .enqueue = weight_enqueue,
     .charge = weight_charge,
     .woken = weight_woken,
+    .yield = weight_yield,
     .preempts = weight_preempts,
     .slice_ns = weight_slice_ns,
 };
