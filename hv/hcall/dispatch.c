@@ -103,7 +103,10 @@ static long call_one(const struct multicall_entry *e)
 {
     uint64_t op = e->op;
 
-    if (op >= HYPERCALL_MAX || op == __HYPERVISOR_iret || op == __HYPERVISOR_multicall) {
+    if (op == __HYPERVISOR_multicall) {
+        return -EINVAL;
+    }
+    if (op >= HYPERCALL_MAX || op == __HYPERVISOR_iret) {
         return -ENOSYS;
     }
     op &= array_index_mask(op, HYPERCALL_MAX);

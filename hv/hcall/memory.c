@@ -336,6 +336,11 @@ static long op_machine_memory_map(uint64_t cmd, uint64_t arg)
     if (copy_from_guest(&map, GUEST_PTR(arg), sizeof(map)) != 0) {
         return -EFAULT;
     }
+    if (guest_ptr_null(guest_ptr_of(map.buffer))) {
+        map.nr_entries = 0;
+    } else if (map.nr_entries < boot_info.nr_e820) {
+        return -EINVAL;
+    }
     map.nr_entries = min(map.nr_entries, boot_info.nr_e820);
     if (copy_to_guest(guest_ptr_of(map.buffer), boot_info.e820,
                       map.nr_entries * sizeof(boot_info.e820[0])) != 0) {

@@ -91,13 +91,20 @@ struct list_call {            /* the arguments as they will be on a restart */
     uint32_t done;
 };
 
+/* 0, or what to return at once.  No entries at all, with only the mark of a restart, ask for nothing. */
 static long list_begin(struct list_call *c, uint64_t list, uint64_t count, uint64_t done_at,
-                       uint64_t foreigndom)
+                       uint64_t foreigndom, size_t size)
 {
     *c = (struct list_call){ .list = list,
                              .left = (uint32_t)count & ~MMU_UPDATE_PREEMPTED,
                              .done_at = done_at,
                              .foreigndom = (uint32_t)foreigndom };
+    if ((uint32_t)count == MMU_UPDATE_PREEMPTED && list == 0) {
+        return (int32_t)foreigndom;
+    }
+    if (!guest_range_ok(GUEST_PTR(list), c->left * size)) {
+        return -EFAULT;
+    }
     if (((uint32_t)count & MMU_UPDATE_PREEMPTED) && done_at != 0 &&
         copy_from_guest(&c->done, GUEST_PTR(done_at), sizeof(c->done)) != 0) {
         return -EFAULT;
@@ -105,11 +112,12 @@ static long list_begin(struct list_call *c, uint64_t list, uint64_t count, uint6
     return 0;
 }
 
-/* Tell how far it went; a list that is not finished is called again. */
+/* Tell how far it went, if it can be told; a list that is not finished is called again. */
 static long list_end(struct list_call *c, long rc)
 {
     if (c->done_at != 0 && copy_to_guest(GUEST_PTR(c->done_at), &c->done, sizeof(c->done)) != 0) {
-        return -EFAULT;
+        log_guest(current()->domain->id, "the counter of a list at %#lx cannot be written",
+                  c->done_at);
     }
     if (rc == -ERESTART) {
         const uint64_t args[] = { c->list, c->left | MMU_UPDATE_PREEMPTED, c->done_at,
@@ -135,7 +143,7 @@ long hcall_mmu_update(uint64_t list, uint64_t count, uint64_t done_at, uint64_t 
     struct mmu_update batch[MMU_BATCH_MAX];
     struct mmu_parties p;
     struct list_call c;
-    long rc = list_begin(&c, list, count, done_at, foreigndom);
+    long rc = list_begin(&c, list, count, done_at, foreigndom, sizeof(batch[0]));
 
     UNUSED(e, f);
     if (rc == 0) {
@@ -343,7 +351,7 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
 {
     struct mmu_parties p;
     struct list_call c;
-    long rc = list_begin(&c, list, count, done_at, foreigndom);
+    long rc = list_begin(&c, list, count, done_at, foreigndom, sizeof(struct mmuext_op));
 
     UNUSED(e, f);
     if (rc == 0) {
@@ -363,7 +371,7 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
             rc = -EFAULT;
             break;
         }
-        rc = p.pt == NULL ? -ESRCH : ext_one(&p, &op);
+        rc = p.pt == NULL ? -EINVAL : ext_one(&p, &op); /* DOMID_XEN and DOMID_IO have no tables */
         if (rc == 0) {
             list_advance(&c, 1, sizeof(op));
             if (c.left > 0 && this_cpu()->softirqs != 0 && preempt_pending()) {
