@@ -59,7 +59,7 @@ __init void early_init(void)
                       min(align_down(e->start + e->len, PAGE_SIZE), limit));
         }
     }
-    reserve(0, PAGE_SIZE);
+    reserve(0, EARLY_LOW_MEMORY);
     reserve(boot_info.image_start.a, boot_info.image_end.a);
     for (uint32_t i = 0; i < boot_info.nr_modules; i++) {
         const struct boot_module *m = &boot_info.modules[i];

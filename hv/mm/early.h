@@ -11,7 +11,13 @@
 #define EARLY_LOW      (1ull << 32) /* what the entry code's page tables reach */
 
 /*
- * Collect the free RAM from boot_info: all but the first page, the image and
+ * RAM below this is the firmware's and dom0's: its kernel looks for tables
+ * there, so it is treated as device memory and has no struct frame.
+ */
+#define EARLY_LOW_MEMORY (1ull << 20)
+
+/*
+ * Collect the free RAM from boot_info: all but low memory, the image and
  * the modules.  Once, before everything else of mm/.
  */
 void early_init(void);

@@ -37,7 +37,7 @@ static __init bool ram_of_entry(uint32_t i, uint64_t *first, uint64_t *end)
     const struct e820_entry *e = &boot_info.e820[i];
     uint64_t limit = (uint64_t)LAYOUT_DIRECT_MAP_TB << (40 - PAGE_SHIFT);
 
-    *first = align_up(e->start, PAGE_SIZE) >> PAGE_SHIFT;
+    *first = align_up(max(e->start, EARLY_LOW_MEMORY), PAGE_SIZE) >> PAGE_SHIFT;
     *end = min((e->start + e->len) >> PAGE_SHIFT, limit);
     return e->type == E820_RAM && *first < *end;
 }
@@ -134,7 +134,9 @@ __init void frame_table_init(void)
     for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
         if (ram_of_entry(i, &first, &end)) {
             nr_frames_max = max(nr_frames_max, end);
-            total += end - first;
+        }
+        if (boot_info.e820[i].type == E820_RAM) {
+            total += boot_info.e820[i].len >> PAGE_SHIFT;
         }
     }
     pages_set_total(total);
