@@ -243,6 +243,7 @@ static long op_exchange(uint64_t cmd, uint64_t arg)
 {
     struct guest_ptr p = GUEST_PTR(arg);
     struct exchange e;
+    uint64_t before;
     long rc;
 
     (void)cmd;
@@ -263,9 +264,11 @@ static long op_exchange(uint64_t cmd, uint64_t arg)
     if (e.d == NULL) {
         return rc;
     }
+    before = e.x.nr_exchanged;
     rc = exchange_all(&e);
     domain_put(e.d);
-    if (copy_to_guest(guest_ptr_add(p, offsetof(struct xen_memory_exchange, nr_exchanged)),
+    if (e.x.nr_exchanged != before &&
+        copy_to_guest(guest_ptr_add(p, offsetof(struct xen_memory_exchange, nr_exchanged)),
                       &e.x.nr_exchanged, sizeof(e.x.nr_exchanged)) != 0) {
         return -EFAULT;
     }

@@ -168,14 +168,14 @@ static noinline int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
 
 static always_inline int one_request(struct pt_ctx *c, struct table *t, const struct mmu_update *r)
 {
-    uint64_t at = r->ptr & ~3ull, cmd = r->ptr & 3;
+    uint64_t cmd = r->ptr % sizeof(uint64_t), at = r->ptr - cmd;
     uint64_t keep = cmd == MMU_PT_UPDATE_PRESERVE_AD ? PTE_A | PTE_D : 0;
 
     if (unlikely(cmd == MMU_MACHPHYS_UPDATE)) {
         return update_m2p(c, at, r->val);
     }
-    if (unlikely(at % sizeof(uint64_t))) {
-        return pt_refuse(c, "an entry to be changed is not aligned", at);
+    if (unlikely(cmd > MMU_PT_UPDATE_NO_TRANSLATE)) {
+        return pt_refuse_as(c, -ENOSYS, "an unknown kind of page-table update", cmd);
     }
     /* What is no table may become one by this batch; it is looked up each time. */
     if (at >> PAGE_SHIFT != t->mfn || t->level == 0) {
