@@ -338,6 +338,9 @@ int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         rc = -EINVAL;
     } else {
         WRITE_ONCE(c->vcpu, vcpu);
+        if (c->state == EVTCHN_PIRQ) {
+            pirq_follow(d, c->number, domain_vcpu(d, vcpu));
+        }
     }
     spin_unlock(&d->evtchn->lock);
     return rc;

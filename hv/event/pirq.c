@@ -179,6 +179,15 @@ void pirq_unbind(struct domain *d, uint32_t pirq)
     }
 }
 
+void pirq_follow(struct domain *d, uint32_t pirq, const struct vcpu *v)
+{
+    struct pirq *p = find(d, pirq);
+
+    if (p != NULL) {
+        irq_set_cpu(p->line, READ_ONCE(v->unit.cpu));
+    }
+}
+
 int pirq_eoi(struct domain *d, unsigned int pirq)
 {
     struct pirq *p;

@@ -16,7 +16,7 @@
 #include "x86/smp.h"
 
 #define EXCHANGES   8u
-#define PATIENCE_NS 100000000ull
+#define PATIENCE_NS 1000000000ull
 #define GIVEN_UP    UINT32_MAX
 
 #define CPUID_INVARIANT_TSC (1u << 8) /* leaf 0x80000007, edx */
