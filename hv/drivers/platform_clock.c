@@ -83,7 +83,7 @@ static bool hpet_start(void)
         log_warn("HPET at %#lx says that its period is %u fs: not used", acpi_info.hpet.a, period);
         return false;
     }
-    hpet_hz_ = 1000000000000000ull / period;
+    hpet_hz_ = (1000000000000000ull + period / 2) / period;
     hpet_mask_ = caps & HPET_CAP_64BIT ? UINT64_MAX : UINT32_MAX;
     for (unsigned int n = 0; n < HPET_CAP_TIMERS(caps); n++) {
         hpet_write32(HPET_TIMER(n), hpet_read32(HPET_TIMER(n)) & ~HPET_TIMER_IRQ);
