@@ -51,7 +51,8 @@ static void expect_trap(void (*fn)(void *), unsigned long vector, unsigned long 
     EXPECT(record.regs.error, error);
     EXPECT(record.regs.cs & 3, 0);
     EXPECT(record.regs.rflags & (RFLAGS_IF | IOPL_BITS), 0); /* events are masked here */
-    EXPECT(record.regs.saved_mask & 0xff, 1);
+    EXPECT(record.regs.saved_mask, 1);
+    EXPECT(record.regs.ss >> 16, 0); /* nothing of the hypervisor's in the upper halves */
 }
 
 /* An entry of the IDT has 16 bytes: QEMU counts its error codes by that, processors by 8. */
@@ -392,6 +393,27 @@ TEST(software_interrupts_from_user_mode_need_a_right)
 user_code static void user_syscall(void)
 {
     __asm__ volatile("mov $0x1234, %eax; mov $0x55, %ebx; syscall; ud2");
+}
+
+/* What is not part of an entry comes through it unchanged, and nothing else comes. */
+user_code static void user_marks(void)
+{
+    __asm__ volatile("mov %rax, %rcx; ud2");
+}
+
+TEST(no_register_carries_anything_of_the_hypervisors)
+{
+    struct regs regs;
+    const uint64_t *words = (const uint64_t *)&regs;
+
+    user_regs(&regs, user_marks);
+    user_run(&regs);
+    EXPECT(regs.vector, 6);
+    for (unsigned int i = 0; i < offsetof(struct regs, vector) / 8; i++) {
+        EXPECT(words[i], 0);
+    }
+    EXPECT(regs.saved_mask, 0);
+    EXPECT(regs.ss >> 16, 0);
 }
 
 TEST(a_system_call_from_user_mode)
