@@ -90,8 +90,10 @@ static void raise_dom_exc(void)
 
 noreturn static void hardware_domain_gone(uint8_t reason)
 {
-    static const char *const words[] = { "powers off", "reboots", "suspends", "has crashed",
-                                         "was stopped by its watchdog", "asks for a soft reset" };
+    static const char *const words[] = {
+        "powers off",           "reboots", "suspends", "has crashed", "was stopped by its watchdog",
+        "asks for a soft reset"
+    };
 
     log_info("dom0 %s", reason < ARRAY_SIZE(words) ? words[reason] : "stops");
     mcheck_stop_others();

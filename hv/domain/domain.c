@@ -20,9 +20,9 @@
 #include "x86/fpu.h"
 #include "x86/smp.h"
 
-#define IDS_PER_PAGE   (PAGE_SIZE / sizeof(struct domain *))
-#define NR_ID_PAGES    (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
-#define RANGES_MAX     4096u    /* pieces of a domain's rights to ports, device memory, interrupts */
+#define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
+#define NR_ID_PAGES  (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
+#define RANGES_MAX   4096u /* pieces of a domain's rights to ports, device memory, interrupts */
 
 static struct spinlock domlist_lock = SPINLOCK_INIT(LOCK_RANK_DOMLIST);
 static struct domain **id_pages[NR_ID_PAGES]; /* entries written under domlist_lock */

@@ -30,51 +30,51 @@ struct reservation_map;
 
 enum domain_life {
     DOMAIN_ALIVE,
-    DOMAIN_DYING,               /* resources are given back, step by step */
+    DOMAIN_DYING, /* resources are given back, step by step */
 };
 
 struct domain {
-    domid_t id;                 /* [c] */
-    bool is_privileged;         /* [c] may use the toolstack's operations */
-    bool is_hardware;           /* [c] owns the devices */
-    bool is_idle;               /* [c] */
-    uint8_t life;               /* [l] enum domain_life */
-    uint32_t refs;              /* [a] */
-    struct spinlock lock;       /* LOCK_RANK_DOMAIN */
+    domid_t id;           /* [c] */
+    bool is_privileged;   /* [c] may use the toolstack's operations */
+    bool is_hardware;     /* [c] owns the devices */
+    bool is_idle;         /* [c] */
+    uint8_t life;         /* [l] enum domain_life */
+    uint32_t refs;        /* [a] */
+    struct spinlock lock; /* LOCK_RANK_DOMAIN */
 
-    uint32_t max_vcpus;         /* [c] */
-    struct vcpu **vcpus;        /* [c] by number; entries [l], NULL: not created */
+    uint32_t max_vcpus;          /* [c] */
+    struct vcpu **vcpus;         /* [c] by number; entries [l], NULL: not created */
     uint32_t pause_by_toolstack; /* [l] */
-    bool is_shut_down;          /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
+    bool is_shut_down; /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
     uint8_t shutdown_code;      /* [l] SHUTDOWN_... */
     xen_domain_handle_t handle; /* [l] UUID */
 
     struct shared_info *shared_info; /* [c] direct map; frame FRAME_SHARED_RW, owner this domain */
-    mfn_t shared_info_mfn;      /* [c] */
-    uint32_t vm_assist;         /* [a] bits of VMASST_TYPE_... */
-    uint64_t features;          /* [c] XENFEAT bits the builder chose */
+    mfn_t shared_info_mfn;           /* [c] */
+    uint32_t vm_assist;              /* [a] bits of VMASST_TYPE_... */
+    uint64_t features;               /* [c] XENFEAT bits the builder chose */
 
-    struct spinlock page_lock;  /* LOCK_RANK_ACCOUNT */
-    uint64_t nr_pages;          /* [m] frames allocated to it */
-    uint64_t max_pages;         /* [m] */
-    uint64_t nr_hv_pages;       /* [m] ours, kept for it */
+    struct spinlock page_lock;           /* LOCK_RANK_ACCOUNT */
+    uint64_t nr_pages;                   /* [m] frames allocated to it */
+    uint64_t max_pages;                  /* [m] */
+    uint64_t nr_hv_pages;                /* [m] ours, kept for it */
     struct reservation_map *reservation; /* [m] which 2 MiB regions it owns frames in (pv/memory) */
 
-    struct spinlock pt_lock;    /* LOCK_RANK_PT */
-    uint32_t drain_head;        /* [p] first frame of the drain list; DRAIN_NONE */
-    struct cpumask dirty_cpus;  /* [a] CPUs whose TLBs may hold mappings of its address spaces */
+    struct spinlock pt_lock;   /* LOCK_RANK_PT */
+    uint32_t drain_head;       /* [p] first frame of the drain list; DRAIN_NONE */
+    struct cpumask dirty_cpus; /* [a] CPUs whose TLBs may hold mappings of its address spaces */
 
-    struct rangeset ioports;    /* [l] I/O ports it may use */
-    struct rangeset iomem;      /* [l] frame numbers of device memory it may map */
-    struct rangeset iomem_ro;   /* [l] those it may map read-only */
-    struct rangeset irqs;       /* [l] GSIs it may map */
-    uint32_t pci_cf8;           /* [l] its latch of port 0xcf8 */
-    uint8_t rtc_index;          /* [l] its latch of port 0x70 */
+    struct rangeset ioports;  /* [l] I/O ports it may use */
+    struct rangeset iomem;    /* [l] frame numbers of device memory it may map */
+    struct rangeset iomem_ro; /* [l] those it may map read-only */
+    struct rangeset irqs;     /* [l] GSIs it may map */
+    uint32_t pci_cf8;         /* [l] its latch of port 0xcf8 */
+    uint8_t rtc_index;        /* [l] its latch of port 0x70 */
 
     struct evtchn_table *evtchn; /* [c] event/ */
-    struct grant_table *grant;  /* [c] grant/ */
-    struct irq_domain *pirqs;   /* [c] event/pirq */
-    uint64_t cpu_time_ns;       /* [a] of vCPUs gone */
+    struct grant_table *grant;   /* [c] grant/ */
+    struct irq_domain *pirqs;    /* [c] event/pirq */
+    uint64_t cpu_time_ns;        /* [a] of vCPUs gone */
 };
 
 #define DRAIN_NONE 0xffffffffu
@@ -96,8 +96,8 @@ extern const struct domain_part *const domain_parts[];
 struct domain_config {
     domid_t id;
     bool is_privileged, is_hardware;
-    uint32_t max_vcpus;         /* 1 .. DOMAIN_MAX_VCPUS */
-    uint32_t max_evtchn_port;   /* highest port it may use */
+    uint32_t max_vcpus;       /* 1 .. DOMAIN_MAX_VCPUS */
+    uint32_t max_evtchn_port; /* highest port it may use */
     uint32_t max_grant_frames, max_maptrack_frames;
 };
 
@@ -112,9 +112,11 @@ void domain_put(struct domain *d);
 
 /* Create vCPU @id, offline.  Holds: nothing.  -EINVAL, -EEXIST, -ENOMEM. */
 int must_check vcpu_create(struct domain *d, uint32_t id);
-struct vcpu *domain_vcpu(const struct domain *d, uint32_t id); /* NULL: none; safe against any @id */
+struct vcpu *domain_vcpu(const struct domain *d,
+                         uint32_t id); /* NULL: none; safe against any @id */
 
-/* Stop a vCPU / all of a domain from running until unpaused as often; the sync form waits until off its CPU. */
+/* Stop a vCPU / all of a domain from running until unpaused as often; the sync form waits until off
+ * its CPU. */
 void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
@@ -155,7 +157,8 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *r);
 /* The idle vCPU of @cpu, made while that CPU is brought up.  -ENOMEM. */
 int must_check vcpu_create_idle(unsigned int cpu);
 
-/* SCHEDOP_shutdown: park all vCPUs, record @reason, tell dom0; for dom0 itself the machine follows. */
+/* SCHEDOP_shutdown: park all vCPUs, record @reason, tell dom0; for dom0 itself the machine follows.
+ */
 void domain_shutdown(struct domain *d, uint8_t reason);
 
 /* The guest did what cannot go on: log the sentence, shut it down with SHUTDOWN_crash.  */

@@ -18,9 +18,9 @@
 #include "sys/softirq.h"
 #include "x86/cache.h"
 
-#define REGION_SHIFT    9u      /* frames: 2 MiB */
-#define LEAF_SHIFT      18u     /* frames: 1 GiB */
-#define LEAF_REGIONS    (1u << (LEAF_SHIFT - REGION_SHIFT))
+#define REGION_SHIFT 9u  /* frames: 2 MiB */
+#define LEAF_SHIFT   18u /* frames: 1 GiB */
+#define LEAF_REGIONS (1u << (LEAF_SHIFT - REGION_SHIFT))
 
 struct leaf {
     BITMAP(regions, LEAF_REGIONS); /* [m] */
@@ -28,8 +28,8 @@ struct leaf {
 
 struct reservation_map {
     uint64_t walks[NR_MEMORY_WALKS]; /* region to go on with; one CPU takes a domain down */
-    uint64_t nr_leaves;         /* [c] */
-    struct leaf *leaves[];      /* [m] NULL: no region of that GiB */
+    uint64_t nr_leaves;              /* [c] */
+    struct leaf *leaves[];           /* [m] NULL: no region of that GiB */
 };
 
 static int memory_create(struct domain *d, const struct domain_config *config)
@@ -281,8 +281,8 @@ static bool next_region(struct domain *d, uint64_t *region)
 
     while (at / LEAF_REGIONS < map->nr_leaves) {
         const struct leaf *leaf = map->leaves[at / LEAF_REGIONS];
-        uint64_t in_leaf = leaf ? bitmap_next_set(leaf->regions, LEAF_REGIONS, at % LEAF_REGIONS)
-                                : LEAF_REGIONS;
+        uint64_t in_leaf =
+            leaf ? bitmap_next_set(leaf->regions, LEAF_REGIONS, at % LEAF_REGIONS) : LEAF_REGIONS;
 
         if (in_leaf < LEAF_REGIONS) {
             *region = align_down(at, LEAF_REGIONS) + in_leaf;
@@ -306,8 +306,7 @@ bool memory_walk_step(struct domain *d, enum memory_walk which,
         mfn_t mfn = MFN((*region << REGION_SHIFT) + i);
         uint64_t ref = frame_valid(mfn) ? READ_ONCE(frame_of(mfn)->ref) : 0;
 
-        if ((ref & FRAME_REF_MASK) &&
-            (ref & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV)) == d->id) {
+        if ((ref & FRAME_REF_MASK) && (ref & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV)) == d->id) {
             fn(d, frame_of(mfn));
         }
     }

@@ -21,7 +21,8 @@ extern const struct domain_part memory_part;
  */
 int must_check memory_assign(struct domain *d, mfn_t mfn, unsigned int order);
 
-/* Allocate 2^@order frames (@address_bits, @flags: pages_alloc()) and assign them; MFN_INVALID: none, or a limit. */
+/* Allocate 2^@order frames (@address_bits, @flags: pages_alloc()) and assign them; MFN_INVALID:
+ * none, or a limit. */
 mfn_t must_check memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
                               unsigned int flags);
 
@@ -55,11 +56,16 @@ int must_check memory_exchange(struct domain *d, const struct memory_blocks *in,
  * Walks of the two kinds each begin at the start and end once, in the life of
  * a dying domain.
  */
-enum memory_walk { MEMORY_WALK_TABLES, MEMORY_WALK_FREE, NR_MEMORY_WALKS };
+enum memory_walk {
+    MEMORY_WALK_TABLES,
+    MEMORY_WALK_FREE,
+    NR_MEMORY_WALKS
+};
 bool memory_walk_step(struct domain *d, enum memory_walk which,
                       void (*fn)(struct domain *d, struct frame *f));
 
-/* Free all that is allocated to @d, which is dying: 0 or -ERESTART.  What others map stays until they unmap it. */
+/* Free all that is allocated to @d, which is dying: 0 or -ERESTART.  What others map stays until
+ * they unmap it. */
 int must_check memory_destroy_step(struct domain *d);
 
 /* For frame_owner_ops: a frame of @owner is free. */

@@ -34,7 +34,8 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *r)
     r->time[r->state] += time_now() - r->state_entry_time;
 }
 
-/* With the assist, the reader is told by the top bit of state_entry_time that an update is under way. */
+/* With the assist, the reader is told by the top bit of state_entry_time that an update is under
+ * way. */
 static void publish_runstate(struct vcpu *v)
 {
     struct guest_ptr to = GUEST_PTR(v->runstate_guest);

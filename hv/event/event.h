@@ -15,13 +15,16 @@
 
 extern const struct domain_part evtchn_part;
 
-/* Bind operations: 0 and the port in *@port, or a negative error of <xen/errno.h> as the ABI documents. */
+/* Bind operations: 0 and the port in *@port, or a negative error of <xen/errno.h> as the ABI
+ * documents. */
 int must_check evtchn_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port);
 int must_check evtchn_bind_interdomain(struct domain *d, domid_t remote, evtchn_port_t remote_port,
                                        evtchn_port_t *port);
-int must_check evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port_t *port);
+int must_check evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu,
+                                evtchn_port_t *port);
 int must_check evtchn_bind_ipi(struct domain *d, uint32_t vcpu, evtchn_port_t *port);
-int must_check evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t *port);
+int must_check evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags,
+                                evtchn_port_t *port);
 int must_check evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu);
 int must_check evtchn_close(struct domain *d, evtchn_port_t port);
 int must_check evtchn_send(struct domain *d, evtchn_port_t port);
@@ -43,8 +46,10 @@ static inline bool evtchn_upcall_due(const struct vcpu *v)
     return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
 }
 
-/* SCHEDOP_poll: sleep until one of @ports (@nr, checked) is pending or @timeout_ns (0: none) passes. */
-int must_check evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_t timeout_ns);
+/* SCHEDOP_poll: sleep until one of @ports (@nr, checked) is pending or @timeout_ns (0: none)
+ * passes. */
+int must_check evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr,
+                           uint64_t timeout_ns);
 
 /* @v is about to run again: a poll of its is over. */
 void evtchn_poll_over(struct vcpu *v);

@@ -115,7 +115,8 @@ int evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_
     }
     __atomic_fetch_add(&d->evtchn->nr_polling, 1, __ATOMIC_SEQ_CST);
     WRITE_ONCE(v->events->poll_port, nr == 1 ? ports[0] : 0);
-    __atomic_store_n(&v->blocked, VCPU_POLLING, __ATOMIC_SEQ_CST); /* pairs with evtchn_set_pending() */
+    __atomic_store_n(&v->blocked, VCPU_POLLING,
+                     __ATOMIC_SEQ_CST); /* pairs with evtchn_set_pending() */
     if (any_pending(d, ports, nr) || evtchn_upcall_due(v)) {
         WRITE_ONCE(v->blocked, VCPU_AWAKE);
         __atomic_fetch_sub(&d->evtchn->nr_polling, 1, __ATOMIC_SEQ_CST);
@@ -264,8 +265,7 @@ int evtchn_bind_interdomain(struct domain *d, domid_t remote, evtchn_port_t remo
 /* VIRQs that each vCPU binds for itself; the others belong to the domain. */
 static bool virq_is_per_vcpu(uint32_t virq)
 {
-    return virq == VIRQ_TIMER || virq == VIRQ_DEBUG || virq == VIRQ_XENOPROF ||
-           virq == VIRQ_XENPMU;
+    return virq == VIRQ_TIMER || virq == VIRQ_DEBUG || virq == VIRQ_XENOPROF || virq == VIRQ_XENPMU;
 }
 
 int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port_t *port)
@@ -366,7 +366,8 @@ static void unbind_far_end(struct domain *d, struct evtchn *c)
     there->remote_id = d->id;
 }
 
-/* Close @port; @rd is the domain whose lock is held beside ours, or NULL.  1: @rd is not the right one. */
+/* Close @port; @rd is the domain whose lock is held beside ours, or NULL.  1: @rd is not the right
+ * one. */
 static int close_locked(struct domain *d, evtchn_port_t port, struct domain *rd,
                         struct domain **needed)
 {

@@ -13,21 +13,21 @@
  */
 enum evtchn_state {
     EVTCHN_FREE,
-    EVTCHN_UNBOUND,             /* the domain .remote_id may bind to it */
-    EVTCHN_INTERDOMAIN,         /* its other end is .remote_port of .remote */
-    EVTCHN_PIRQ,                /* .number is the pirq */
-    EVTCHN_VIRQ,                /* .number is the virq */
-    EVTCHN_IPI,                 /* from the domain to itself */
-    EVTCHN_RESERVED,            /* port 0 */
+    EVTCHN_UNBOUND,     /* the domain .remote_id may bind to it */
+    EVTCHN_INTERDOMAIN, /* its other end is .remote_port of .remote */
+    EVTCHN_PIRQ,        /* .number is the pirq */
+    EVTCHN_VIRQ,        /* .number is the virq */
+    EVTCHN_IPI,         /* from the domain to itself */
+    EVTCHN_RESERVED,    /* port 0 */
 };
 
 struct evtchn {
-    uint8_t state;              /* enum evtchn_state; changed with the lock, read by pirq delivery without */
+    uint8_t state; /* enum evtchn_state; changed with the lock, read by pirq delivery without */
     domid_t remote_id;
-    uint32_t vcpu;              /* whom it notifies */
+    uint32_t vcpu; /* whom it notifies */
     uint32_t number;
     evtchn_port_t remote_port;
-    struct domain *remote;      /* holds a reference */
+    struct domain *remote; /* holds a reference */
 };
 
 #define EVTCHNS_PER_PAGE (PAGE_SIZE / sizeof(struct evtchn))
@@ -36,23 +36,23 @@ struct evtchn {
 
 /* All members: [e] holder of lock, unless noted. */
 struct evtchn_table {
-    struct spinlock lock;       /* LOCK_RANK_EVTCHN */
-    uint32_t nr_ports;          /* [c] ports 1 .. nr_ports - 1 may be used */
-    uint32_t first_free;        /* no free port below this one */
-    uint32_t nr_polling;        /* [a] vCPUs asleep in a poll */
+    struct spinlock lock; /* LOCK_RANK_EVTCHN */
+    uint32_t nr_ports;    /* [c] ports 1 .. nr_ports - 1 may be used */
+    uint32_t first_free;  /* no free port below this one */
+    uint32_t nr_polling;  /* [a] vCPUs asleep in a poll */
     struct evtchn *pages[EVTCHN_PAGES];
 };
 
 /* One vCPU's share. */
 struct vcpu_events {
     evtchn_port_t virq_ports[NR_VIRQS]; /* [e] 0: unbound */
-    evtchn_port_t poll_port;    /* [a] the only port polled; 0: several */
-    bool is_polling;            /* [o] counted in nr_polling */
+    evtchn_port_t poll_port;            /* [a] the only port polled; 0: several */
+    bool is_polling;                    /* [o] counted in nr_polling */
     struct timer singleshot;
     struct timer periodic;
     struct timer poll;
-    uint64_t period_ns;         /* [o] 0: none */
-    uint64_t periodic_due_ns;   /* [timer's CPU] */
+    uint64_t period_ns;       /* [o] 0: none */
+    uint64_t periodic_due_ns; /* [timer's CPU] */
 };
 
 /* The channel of @port, or NULL when there is none in use.  Holds the table's lock. */

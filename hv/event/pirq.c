@@ -17,15 +17,15 @@
 #include "mm/heap.h"
 #include "sys/log.h"
 
-#define NR_PIRQS 1024u          /* of each domain with interrupts */
+#define NR_PIRQS 1024u /* of each domain with interrupts */
 
 struct pirq {
-    struct irq_line *line;      /* NULL: not mapped */
-    evtchn_port_t port;         /* 0: not bound; read by delivery without a lock */
+    struct irq_line *line; /* NULL: not mapped */
+    evtchn_port_t port;    /* 0: not bound; read by delivery without a lock */
 };
 
 struct irq_domain {
-    struct spinlock lock;       /* LOCK_RANK_IRQ_DOM: mappings */
+    struct spinlock lock; /* LOCK_RANK_IRQ_DOM: mappings */
     struct pirq pirqs[NR_PIRQS];
 };
 
@@ -74,7 +74,8 @@ int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq)
     return rc;
 }
 
-/* @nr free numbers in a row above the GSIs; the highest there are, so that GSIs added later find room. */
+/* @nr free numbers in a row above the GSIs; the highest there are, so that GSIs added later find
+ * room. */
 static int choose_pirq(const struct irq_domain *t, unsigned int nr)
 {
     unsigned int run = 0;

@@ -13,10 +13,10 @@
 #include "sys/log.h"
 
 struct grant_table {
-    struct spinlock lock;       /* LOCK_RANK_GRANT: growing */
-    uint32_t nr_frames;         /* [a] grows only; frames below it are there */
-    uint32_t max_frames;        /* [c] */
-    void **frames;              /* [c] the array; an entry is constant once below nr_frames */
+    struct spinlock lock; /* LOCK_RANK_GRANT: growing */
+    uint32_t nr_frames;   /* [a] grows only; frames below it are there */
+    uint32_t max_frames;  /* [c] */
+    void **frames;        /* [c] the array; an entry is constant once below nr_frames */
 };
 
 static int add_frame(struct domain *d)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies between us and the current vCPU's address space: bounds here, the faults in x86/uaccess. */
+/* Copies between us and the current vCPU's address space: bounds here, the faults in x86/uaccess.
+ */
 #include "guest/guest.h"
 
 #include "x86/uaccess.h"

@@ -10,7 +10,7 @@
 #include "sys/softirq.h"
 #include "x86/uaccess.h"
 
-#define SYSCALL_LEN 2           /* bytes of the instruction that got us here */
+#define SYSCALL_LEN 2 /* bytes of the instruction that got us here */
 
 /* The entry of a multicall that is being executed on this CPU; NULL outside. */
 static DEFINE_PER_CPU(struct multicall_entry *, mc_entry);

@@ -156,16 +156,16 @@ static long op_gettscinfo(struct domain *d, struct xen_domctl *op)
 static const struct {
     long (*fn)(struct domain *d, struct xen_domctl *op);
 } ops[] = {
-    [XEN_DOMCTL_pausedomain] = { op_pause },
-    [XEN_DOMCTL_unpausedomain] = { op_unpause },
-    [XEN_DOMCTL_getdomaininfo] = { op_getdomaininfo },
-    [XEN_DOMCTL_setvcpuaffinity] = { op_setaffinity },
-    [XEN_DOMCTL_getvcpuaffinity] = { op_getaffinity },
-    [XEN_DOMCTL_max_mem] = { op_max_mem },
-    [XEN_DOMCTL_getvcpuinfo] = { op_getvcpuinfo },
-    [XEN_DOMCTL_scheduler_op] = { op_scheduler },
-    [XEN_DOMCTL_get_address_size] = { op_get_address_size },
-    [XEN_DOMCTL_gettscinfo] = { op_gettscinfo },
+    [XEN_DOMCTL_pausedomain] = { .fn = op_pause },
+    [XEN_DOMCTL_unpausedomain] = { .fn = op_unpause },
+    [XEN_DOMCTL_getdomaininfo] = { .fn = op_getdomaininfo },
+    [XEN_DOMCTL_setvcpuaffinity] = { .fn = op_setaffinity },
+    [XEN_DOMCTL_getvcpuaffinity] = { .fn = op_getaffinity },
+    [XEN_DOMCTL_max_mem] = { .fn = op_max_mem },
+    [XEN_DOMCTL_getvcpuinfo] = { .fn = op_getvcpuinfo },
+    [XEN_DOMCTL_scheduler_op] = { .fn = op_scheduler },
+    [XEN_DOMCTL_get_address_size] = { .fn = op_get_address_size },
+    [XEN_DOMCTL_gettscinfo] = { .fn = op_gettscinfo },
 };
 
 /* getdomaininfo answers for the first domain that has this number or a higher one. */

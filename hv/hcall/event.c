@@ -9,7 +9,6 @@
 #include "event/event.h"
 #include "sys/log.h"
 
-
 /* The domain that @id names and the caller may work on, with a reference; NULL: *@rc tells why. */
 static struct domain *target(domid_t id, long *rc)
 {
@@ -184,17 +183,17 @@ static long op_reset(struct guest_ptr arg)
 }
 
 static const struct hcall_op ops[] = {
-    [EVTCHNOP_bind_interdomain] = { op_bind_interdomain },
-    [EVTCHNOP_bind_virq] = { op_bind_virq },
-    [EVTCHNOP_bind_pirq] = { op_bind_pirq },
-    [EVTCHNOP_close] = { op_close },
-    [EVTCHNOP_send] = { op_send },
-    [EVTCHNOP_status] = { op_status },
-    [EVTCHNOP_alloc_unbound] = { op_alloc_unbound },
-    [EVTCHNOP_bind_ipi] = { op_bind_ipi },
-    [EVTCHNOP_bind_vcpu] = { op_bind_vcpu },
-    [EVTCHNOP_unmask] = { op_unmask },
-    [EVTCHNOP_reset] = { op_reset },
+    [EVTCHNOP_bind_interdomain] = { .fn = op_bind_interdomain },
+    [EVTCHNOP_bind_virq] = { .fn = op_bind_virq },
+    [EVTCHNOP_bind_pirq] = { .fn = op_bind_pirq },
+    [EVTCHNOP_close] = { .fn = op_close },
+    [EVTCHNOP_send] = { .fn = op_send },
+    [EVTCHNOP_status] = { .fn = op_status },
+    [EVTCHNOP_alloc_unbound] = { .fn = op_alloc_unbound },
+    [EVTCHNOP_bind_ipi] = { .fn = op_bind_ipi },
+    [EVTCHNOP_bind_vcpu] = { .fn = op_bind_vcpu },
+    [EVTCHNOP_unmask] = { .fn = op_unmask },
+    [EVTCHNOP_reset] = { .fn = op_reset },
 };
 
 long hcall_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e,

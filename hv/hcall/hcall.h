@@ -31,7 +31,7 @@ long hcall_restart(const uint64_t *args, unsigned int nr_args);
 /* A family's sub-operations. */
 struct hcall_op {
     long (*fn)(struct guest_ptr arg);
-    bool for_privileged;        /* others get -EPERM */
+    bool for_privileged; /* others get -EPERM */
 };
 
 /* Call @ops[@cmd]; -ENOSYS for those that are not there. */

@@ -17,11 +17,11 @@
 #include "sys/log.h"
 #include "sys/softirq.h"
 
-#define MEMOP_EXTENT_SHIFT 6u   /* of the command: above it, the extent to go on with */
-#define CMD_MASK         ((1u << MEMOP_EXTENT_SHIFT) - 1)
-#define EXTENTS_A_BATCH  32u
-#define ORDER_MAX_DOMU   9u
-#define ORDER_MAX_DOM0   18u
+#define MEMOP_EXTENT_SHIFT 6u /* of the command: above it, the extent to go on with */
+#define CMD_MASK           ((1u << MEMOP_EXTENT_SHIFT) - 1)
+#define EXTENTS_A_BATCH    32u
+#define ORDER_MAX_DOMU     9u
+#define ORDER_MAX_DOM0     18u
 
 /* The domain that @id names and the caller may work on, with a reference; NULL: *@rc tells why. */
 static struct domain *target(domid_t id, long *rc)
@@ -163,16 +163,17 @@ static long op_reservation(uint64_t cmd, uint64_t arg,
 
 /* --------------------------------------------------------------- exchange -- */
 
-#define CHUNK_ORDER_MAX 9u      /* frames of one step: 2^9 */
+#define CHUNK_ORDER_MAX 9u /* frames of one step: 2^9 */
 #define CHUNK_EXTENTS   (1u << CHUNK_ORDER_MAX)
 
-/* Frame numbers of one step, one array for in and out; a step never sleeps, so one for each CPU will do. */
+/* Frame numbers of one step, one array for in and out; a step never sleeps, so one for each CPU
+ * will do. */
 static DEFINE_PER_CPU(uint64_t *, chunk);
 
 struct exchange {
     struct domain *d;
     struct xen_memory_exchange x;
-    uint32_t nr_in, nr_out;     /* extents of one step */
+    uint32_t nr_in, nr_out; /* extents of one step */
 };
 
 static long exchange_step(struct exchange *e, uint64_t in_at)
@@ -283,7 +284,11 @@ static long op_maximum_ram_page(uint64_t cmd, uint64_t arg)
     return (long)(nr_frames_max - 1);
 }
 
-enum account { ACCOUNT_PAGES, ACCOUNT_LIMIT, ACCOUNT_MAX_PFN };
+enum account {
+    ACCOUNT_PAGES,
+    ACCOUNT_LIMIT,
+    ACCOUNT_MAX_PFN
+};
 
 static long tell_account(uint64_t arg, enum account which)
 {

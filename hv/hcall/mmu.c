@@ -19,12 +19,12 @@
 #include "x86/smp.h"
 
 #define MMU_UPDATE_PREEMPTED (1u << 31)
-#define VCPU_MASK_WORDS (DOMAIN_MAX_VCPUS / 64)
+#define VCPU_MASK_WORDS      (DOMAIN_MAX_VCPUS / 64)
 
 /* ------------------------------------------------- whose tables, whose frames -- */
 
 struct mmu_parties {
-    struct domain *pt;          /* counted unless it is the caller's */
+    struct domain *pt; /* counted unless it is the caller's */
     domid_t owner;
 };
 
@@ -49,7 +49,8 @@ static bool owner_exists(domid_t id)
     return d != NULL;
 }
 
-/* Decode the foreigndom argument: low half the owner of frames, high half the owner of tables plus one. */
+/* Decode the foreigndom argument: low half the owner of frames, high half the owner of tables plus
+ * one. */
 static long find_parties(struct mmu_parties *p, uint32_t foreigndom)
 {
     struct domain *self = current()->domain;
@@ -83,15 +84,16 @@ static long find_parties(struct mmu_parties *p, uint32_t foreigndom)
 
 /* ----------------------------------------------------- progress of lists -- */
 
-struct list_call {            /* the arguments as they will be on a restart */
+struct list_call { /* the arguments as they will be on a restart */
     uint64_t list;
     uint32_t left;
-    uint64_t done_at;           /* guest's counter, 0: none */
+    uint64_t done_at; /* guest's counter, 0: none */
     uint32_t foreigndom;
     uint32_t done;
 };
 
-/* 0, or what to return at once.  No entries at all, with only the mark of a restart, ask for nothing. */
+/* 0, or what to return at once.  No entries at all, with only the mark of a restart, ask for
+ * nothing. */
 static long list_begin(struct list_call *c, uint64_t list, uint64_t count, uint64_t done_at,
                        uint64_t foreigndom, size_t size)
 {
@@ -186,7 +188,8 @@ static long copy_vcpu_mask(const struct domain *d, uint64_t va, uint64_t *mask)
     return copy_from_guest(mask, GUEST_PTR(va), bytes);
 }
 
-/* Flush all guest mappings, or the page at @va, on the CPUs that run the vCPUs in @mask (NULL: all of them). */
+/* Flush all guest mappings, or the page at @va, on the CPUs that run the vCPUs in @mask (NULL: all
+ * of them). */
 static void flush_remote(const struct domain *d, const uint64_t *mask, bool is_page, uint64_t va)
 {
     struct cpumask targets;
@@ -345,7 +348,8 @@ static long ext_one(struct mmu_parties *p, const struct mmuext_op *op)
     }
 }
 
-/* Who may: tables of another domain are pinned by the toolstack that builds it; the rest is the caller's own. */
+/* Who may: tables of another domain are pinned by the toolstack that builds it; the rest is the
+ * caller's own. */
 long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t foreigndom,
                      uint64_t e, uint64_t f)
 {

@@ -13,7 +13,6 @@
 #include "irq/irq.h"
 #include "sys/log.h"
 
-
 static long op_irq_status_query(struct guest_ptr arg)
 {
     struct physdev_irq_status_query op;
@@ -67,7 +66,8 @@ static long op_apic_read(struct guest_ptr arg)
     return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
 }
 
-/* IOAPICs are ours: what a guest writes is accepted and dropped, as it programs lines by other means. */
+/* IOAPICs are ours: what a guest writes is accepted and dropped, as it programs lines by other
+ * means. */
 static long op_apic_write(struct guest_ptr arg)
 {
     struct physdev_apic op;
@@ -196,7 +196,8 @@ static long op_pci_device_remove(struct guest_ptr arg)
     return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
 }
 
-/* What pciback does around giving a device away; nothing has to be kept here yet for it to stay right. */
+/* What pciback does around giving a device away; nothing has to be kept here yet for it to stay
+ * right. */
 static long op_msix(struct guest_ptr arg)
 {
     struct physdev_pci_device op;
@@ -212,22 +213,22 @@ static long op_dbgp(struct guest_ptr arg)
 }
 
 static const struct hcall_op ops[] = {
-    [PHYSDEVOP_irq_status_query] = { op_irq_status_query },
-    [PHYSDEVOP_set_iopl] = { op_set_iopl },
-    [PHYSDEVOP_set_iobitmap] = { op_set_iobitmap },
-    [PHYSDEVOP_apic_read] = { op_apic_read, true },
-    [PHYSDEVOP_apic_write] = { op_apic_write, true },
-    [PHYSDEVOP_alloc_irq_vector] = { op_alloc_irq_vector, true },
-    [PHYSDEVOP_eoi] = { op_eoi },
-    [PHYSDEVOP_map_pirq] = { op_map_pirq },
-    [PHYSDEVOP_unmap_pirq] = { op_unmap_pirq },
-    [PHYSDEVOP_setup_gsi] = { op_setup_gsi, true },
-    [PHYSDEVOP_pci_mmcfg_reserved] = { op_mmcfg_reserved, true },
-    [PHYSDEVOP_pci_device_add] = { op_pci_device_add, true },
-    [PHYSDEVOP_pci_device_remove] = { op_pci_device_remove, true },
-    [PHYSDEVOP_dbgp_op] = { op_dbgp, true },
-    [PHYSDEVOP_prepare_msix] = { op_msix, true },
-    [PHYSDEVOP_release_msix] = { op_msix, true },
+    [PHYSDEVOP_irq_status_query] = { .fn = op_irq_status_query },
+    [PHYSDEVOP_set_iopl] = { .fn = op_set_iopl },
+    [PHYSDEVOP_set_iobitmap] = { .fn = op_set_iobitmap },
+    [PHYSDEVOP_apic_read] = { .fn = op_apic_read, .for_privileged = true },
+    [PHYSDEVOP_apic_write] = { .fn = op_apic_write, .for_privileged = true },
+    [PHYSDEVOP_alloc_irq_vector] = { .fn = op_alloc_irq_vector, .for_privileged = true },
+    [PHYSDEVOP_eoi] = { .fn = op_eoi },
+    [PHYSDEVOP_map_pirq] = { .fn = op_map_pirq },
+    [PHYSDEVOP_unmap_pirq] = { .fn = op_unmap_pirq },
+    [PHYSDEVOP_setup_gsi] = { .fn = op_setup_gsi, .for_privileged = true },
+    [PHYSDEVOP_pci_mmcfg_reserved] = { .fn = op_mmcfg_reserved, .for_privileged = true },
+    [PHYSDEVOP_pci_device_add] = { .fn = op_pci_device_add, .for_privileged = true },
+    [PHYSDEVOP_pci_device_remove] = { .fn = op_pci_device_remove, .for_privileged = true },
+    [PHYSDEVOP_dbgp_op] = { .fn = op_dbgp, .for_privileged = true },
+    [PHYSDEVOP_prepare_msix] = { .fn = op_msix, .for_privileged = true },
+    [PHYSDEVOP_release_msix] = { .fn = op_msix, .for_privileged = true },
 };
 
 long hcall_physdev_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)

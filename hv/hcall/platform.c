@@ -102,7 +102,8 @@ static long op_enter_sleep(struct xen_platform_op *op)
     cpu_stop();
 }
 
-/* Tables of sleep and performance states: the processor's own idle state is used, its clock is left alone. */
+/* Tables of sleep and performance states: the processor's own idle state is used, its clock is left
+ * alone. */
 static long op_set_pminfo(struct xen_platform_op *op)
 {
     (void)op;
@@ -131,14 +132,10 @@ static long op_cpu_change(struct xen_platform_op *op)
 }
 
 static long (*const ops[])(struct xen_platform_op *) = {
-    [XENPF_settime32] = op_settime32,
-    [XENPF_settime64] = op_settime64,
-    [XENPF_firmware_info] = op_firmware_info,
-    [XENPF_get_cpuinfo] = op_get_cpuinfo,
-    [XENPF_enter_acpi_sleep] = op_enter_sleep,
-    [XENPF_set_processor_pminfo] = op_set_pminfo,
-    [XENPF_get_cpu_version] = op_get_version,
-    [XENPF_cpu_online] = op_cpu_change,
+    [XENPF_settime32] = op_settime32,          [XENPF_settime64] = op_settime64,
+    [XENPF_firmware_info] = op_firmware_info,  [XENPF_get_cpuinfo] = op_get_cpuinfo,
+    [XENPF_enter_acpi_sleep] = op_enter_sleep, [XENPF_set_processor_pminfo] = op_set_pminfo,
+    [XENPF_get_cpu_version] = op_get_version,  [XENPF_cpu_online] = op_cpu_change,
     [XENPF_cpu_offline] = op_cpu_change,
 };
 

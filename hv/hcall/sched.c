@@ -11,7 +11,7 @@
 #include "sys/log.h"
 #include "time/time.h"
 
-#define POLL_PORTS_MAX 128u     /* as many as one vCPU may poll */
+#define POLL_PORTS_MAX 128u         /* as many as one vCPU may poll */
 #define TIMEOUT_MAX    (1ull << 62) /* what lies further ahead is never */
 
 /* ------------------------------------------------------------- sched_op -- */
@@ -74,11 +74,11 @@ static long op_shutdown_code(struct guest_ptr arg)
 }
 
 static const struct hcall_op sched_ops[] = {
-    [SCHEDOP_yield] = { op_yield },
-    [SCHEDOP_block] = { op_block },
-    [SCHEDOP_shutdown] = { op_shutdown },
-    [SCHEDOP_poll] = { op_poll },
-    [SCHEDOP_shutdown_code] = { op_shutdown_code },
+    [SCHEDOP_yield] = { .fn = op_yield },
+    [SCHEDOP_block] = { .fn = op_block },
+    [SCHEDOP_shutdown] = { .fn = op_shutdown },
+    [SCHEDOP_poll] = { .fn = op_poll },
+    [SCHEDOP_shutdown_code] = { .fn = op_shutdown_code },
 };
 
 long hcall_sched_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -276,19 +276,19 @@ static long vcpu_send_nmi(struct vcpu *v, struct guest_ptr arg)
 static const struct {
     long (*fn)(struct vcpu *v, struct guest_ptr arg);
 } vcpu_ops[] = {
-    [VCPUOP_initialise] = { vcpu_initialise },
-    [VCPUOP_up] = { vcpu_up },
-    [VCPUOP_down] = { vcpu_down },
-    [VCPUOP_is_up] = { vcpu_is_up },
-    [VCPUOP_get_runstate_info] = { vcpu_get_runstate },
-    [VCPUOP_register_runstate_memory_area] = { vcpu_register_runstate },
-    [VCPUOP_set_periodic_timer] = { vcpu_set_periodic },
-    [VCPUOP_stop_periodic_timer] = { vcpu_stop_periodic },
-    [VCPUOP_set_singleshot_timer] = { vcpu_set_singleshot },
-    [VCPUOP_stop_singleshot_timer] = { vcpu_stop_singleshot },
-    [VCPUOP_register_vcpu_info] = { vcpu_register_info },
-    [VCPUOP_send_nmi] = { vcpu_send_nmi },
-    [VCPUOP_register_vcpu_time_memory_area] = { vcpu_register_time },
+    [VCPUOP_initialise] = { .fn = vcpu_initialise },
+    [VCPUOP_up] = { .fn = vcpu_up },
+    [VCPUOP_down] = { .fn = vcpu_down },
+    [VCPUOP_is_up] = { .fn = vcpu_is_up },
+    [VCPUOP_get_runstate_info] = { .fn = vcpu_get_runstate },
+    [VCPUOP_register_runstate_memory_area] = { .fn = vcpu_register_runstate },
+    [VCPUOP_set_periodic_timer] = { .fn = vcpu_set_periodic },
+    [VCPUOP_stop_periodic_timer] = { .fn = vcpu_stop_periodic },
+    [VCPUOP_set_singleshot_timer] = { .fn = vcpu_set_singleshot },
+    [VCPUOP_stop_singleshot_timer] = { .fn = vcpu_stop_singleshot },
+    [VCPUOP_register_vcpu_info] = { .fn = vcpu_register_info },
+    [VCPUOP_send_nmi] = { .fn = vcpu_send_nmi },
+    [VCPUOP_register_vcpu_time_memory_area] = { .fn = vcpu_register_time },
 };
 
 long hcall_vcpu_op(uint64_t cmd, uint64_t id, uint64_t arg, uint64_t d, uint64_t e, uint64_t f)

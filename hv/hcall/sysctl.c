@@ -13,7 +13,7 @@
 #include "x86/insn.h"
 #include "x86/topology.h"
 
-#define KEYS_MAX 64u            /* debug keys of one call */
+#define KEYS_MAX 64u /* debug keys of one call */
 
 static long op_readconsole(struct xen_sysctl *op)
 {
@@ -25,8 +25,8 @@ static long op_readconsole(struct xen_sysctl *op)
 
     /* In pieces, each continuing where the last one ended. */
     while (done < r->count) {
-        size_t n = log_read(chunk, min(r->count - done, (uint32_t)sizeof(chunk)), &index,
-                            is_incremental);
+        size_t n =
+            log_read(chunk, min(r->count - done, (uint32_t)sizeof(chunk)), &index, is_incremental);
 
         if (n == 0) {
             break;

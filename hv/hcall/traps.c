@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Hypercalls about a PV vCPU's own processor state: traps, callbacks, segments, debug registers, iret. */
+/* Hypercalls about a PV vCPU's own processor state: traps, callbacks, segments, debug registers,
+ * iret. */
 #include "hcall/hcall.h"
 
 #include <xen/callback.h>
@@ -8,7 +9,6 @@
 #include "lib/string.h"
 #include "pv/pv.h"
 #include "sys/log.h"
-
 
 long hcall_set_trap_table(uint64_t list, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
@@ -159,8 +159,8 @@ static long callback_unregister(struct guest_ptr arg)
 }
 
 static const struct hcall_op callback_ops[] = {
-    [CALLBACKOP_register] = { callback_register },
-    [CALLBACKOP_unregister] = { callback_unregister },
+    [CALLBACKOP_register] = { .fn = callback_register },
+    [CALLBACKOP_unregister] = { .fn = callback_unregister },
 };
 
 long hcall_callback_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -212,11 +212,10 @@ long hcall_xenpmu_op(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
 
 long hcall_vm_assist(uint64_t cmd, uint64_t type, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-    const uint32_t known = 1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |
-                           1u << VMASST_TYPE_writable_pagetables |
-                           1u << VMASST_TYPE_pae_extended_cr3 |
-                           1u << VMASST_TYPE_architectural_iopl |
-                           1u << VMASST_TYPE_runstate_update_flag;
+    const uint32_t known =
+        1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |
+        1u << VMASST_TYPE_writable_pagetables | 1u << VMASST_TYPE_pae_extended_cr3 |
+        1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag;
     struct domain *dom = current()->domain;
 
     UNUSED(c, d, e, f);

@@ -17,9 +17,9 @@
 #include "sys/log.h"
 #include "sys/version.h"
 
-#define ABI_VERSION   (4u << 16 | 17u)
-#define IO_CHUNK      128u      /* bytes of console text copied at a time */
-#define IO_TEXT_MAX   65536u    /* bytes of one write; kernels write lines */
+#define ABI_VERSION (4u << 16 | 17u)
+#define IO_CHUNK    128u   /* bytes of console text copied at a time */
+#define IO_TEXT_MAX 65536u /* bytes of one write; kernels write lines */
 
 static long give(struct guest_ptr arg, const void *data, size_t len)
 {
@@ -124,17 +124,17 @@ static long op_build_id(struct guest_ptr arg)
 }
 
 static const struct hcall_op ops[] = {
-    [XENVER_version] = { op_version },
-    [XENVER_extraversion] = { op_extraversion },
-    [XENVER_compile_info] = { op_compile_info },
-    [XENVER_capabilities] = { op_capabilities },
-    [XENVER_changeset] = { op_changeset },
-    [XENVER_platform_parameters] = { op_platform_parameters },
-    [XENVER_get_features] = { op_get_features },
-    [XENVER_pagesize] = { op_pagesize },
-    [XENVER_guest_handle] = { op_guest_handle },
-    [XENVER_commandline] = { op_commandline },
-    [XENVER_build_id] = { op_build_id },
+    [XENVER_version] = { .fn = op_version },
+    [XENVER_extraversion] = { .fn = op_extraversion },
+    [XENVER_compile_info] = { .fn = op_compile_info },
+    [XENVER_capabilities] = { .fn = op_capabilities },
+    [XENVER_changeset] = { .fn = op_changeset },
+    [XENVER_platform_parameters] = { .fn = op_platform_parameters },
+    [XENVER_get_features] = { .fn = op_get_features },
+    [XENVER_pagesize] = { .fn = op_pagesize },
+    [XENVER_guest_handle] = { .fn = op_guest_handle },
+    [XENVER_commandline] = { .fn = op_commandline },
+    [XENVER_build_id] = { .fn = op_build_id },
 };
 
 long hcall_xen_version(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)

@@ -13,7 +13,7 @@
 #define MAX_RANGES (BOOT_MAX_E820 + 2 * BOOT_MAX_MODULES + 16)
 
 struct early_range {
-    uint64_t start, end;        /* bytes, whole pages */
+    uint64_t start, end; /* bytes, whole pages */
 };
 
 static __initdata struct early_range ranges[MAX_RANGES];
@@ -69,7 +69,8 @@ __init void early_init(void)
 }
 
 /* Where @len bytes fit into @r below @below, as high as possible; 0: they do not. */
-static __init uint64_t fit(const struct early_range *r, uint64_t len, uint64_t align, uint64_t below)
+static __init uint64_t fit(const struct early_range *r, uint64_t len, uint64_t align,
+                           uint64_t below)
 {
     uint64_t end = min(r->end, below);
     uint64_t start = end > len ? align_down(end - len, align) : 0;

@@ -29,5 +29,6 @@ void early_init(void);
  */
 paddr_t early_alloc(uint64_t len_bytes, uint64_t align, uint64_t below);
 
-/* Free memory that is left, by number from 0 on, in whole pages; false: no more.  Ends early allocation. */
+/* Free memory that is left, by number from 0 on, in whole pages; false: no more.  Ends early
+ * allocation. */
 bool early_left(unsigned int i, mfn_t *first, uint64_t *nr);

@@ -21,7 +21,7 @@
 #define BYTES_PER_GRAIN  (FRAME_GRAIN * sizeof(struct frame))
 #define LARGE_PAGE       (2ul << 20)
 #define GRAINS_PER_LARGE (LARGE_PAGE / BYTES_PER_GRAIN)
-#define LARGE_WASTE_MAX  16u    /* grains that a 2 MiB page may describe for nothing */
+#define LARGE_WASTE_MAX  16u /* grains that a 2 MiB page may describe for nothing */
 
 static_assert(BYTES_PER_GRAIN == PAGE_SIZE, "a grain is one page of the table");
 
@@ -31,7 +31,8 @@ struct frame *frame_table;
 uint64_t nr_frames_max;
 uint64_t *frame_backing;
 
-/* The RAM of the i-th entry of the firmware's map that we can use, as frames; false: it has none. */
+/* The RAM of the i-th entry of the firmware's map that we can use, as frames; false: it has none.
+ */
 static __init bool ram_of_entry(uint32_t i, uint64_t *first, uint64_t *end)
 {
     const struct e820_entry *e = &boot_info.e820[i];

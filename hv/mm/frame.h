@@ -29,16 +29,17 @@ struct frame {
 
 static_assert(sizeof(struct frame) == 16, "16 bytes a frame is the memory we promise");
 
-#define FRAME_OWNER_MASK  0xffffull
-#define FRAME_REF_ONE     (1ull << 16)
-#define FRAME_REF_MASK    (0xffffffffull << 16)
-#define FRAME_FREE        (1ull << 63) /* in the allocator's lists */
-#define FRAME_HV          (1ull << 62) /* the hypervisor's own; guests may map it only where shared */
-#define FRAME_DIRTY       (1ull << 61) /* free, and not yet scrubbed */
-#define FRAME_ALLOCATED   (1ull << 60) /* one reference is the one that keeps it allocated to its domain */
-#define FRAME_SHARED_RO   (1ull << 59) /* FRAME_HV: its owner may map it read-only */
-#define FRAME_SHARED_RW   (1ull << 58) /* FRAME_HV: its owner may map it writable */
-#define FRAME_BROKEN      (1ull << 57) /* never use it */
+#define FRAME_OWNER_MASK 0xffffull
+#define FRAME_REF_ONE    (1ull << 16)
+#define FRAME_REF_MASK   (0xffffffffull << 16)
+#define FRAME_FREE       (1ull << 63) /* in the allocator's lists */
+#define FRAME_HV         (1ull << 62) /* the hypervisor's own; guests may map it only where shared */
+#define FRAME_DIRTY      (1ull << 61) /* free, and not yet scrubbed */
+#define FRAME_ALLOCATED                                                                            \
+    (1ull << 60) /* one reference is the one that keeps it allocated to its domain */
+#define FRAME_SHARED_RO (1ull << 59) /* FRAME_HV: its owner may map it read-only */
+#define FRAME_SHARED_RW (1ull << 58) /* FRAME_HV: its owner may map it writable */
+#define FRAME_BROKEN    (1ull << 57) /* never use it */
 
 enum frame_type {
     FT_NONE,
@@ -46,18 +47,19 @@ enum frame_type {
     FT_L2,
     FT_L3,
     FT_L4,
-    FT_SEGDESC,                 /* GDT or LDT page */
+    FT_SEGDESC, /* GDT or LDT page */
     FT_WRITABLE,
 };
 
-#define FRAME_TYPE_SHIFT  60
-#define FRAME_VALIDATED   (1ull << 59) /* entries checked; references held for all present ones */
-#define FRAME_PINNED      (1ull << 58) /* one use is the guest's pin */
-#define FRAME_RESIDUE     (1ull << 57) /* entries [0, nr) hold references, yet nobody uses it */
-#define FRAME_QUEUED      (1ull << 56) /* RESIDUE on the drain list: the count is the next frame's number */
-#define FRAME_NR_SHIFT    32
-#define FRAME_NR_MASK     (0xffffull << FRAME_NR_SHIFT)
-#define FRAME_COUNT_MASK  0xffffffffull
+#define FRAME_TYPE_SHIFT 60
+#define FRAME_VALIDATED  (1ull << 59) /* entries checked; references held for all present ones */
+#define FRAME_PINNED     (1ull << 58) /* one use is the guest's pin */
+#define FRAME_RESIDUE    (1ull << 57) /* entries [0, nr) hold references, yet nobody uses it */
+#define FRAME_QUEUED                                                                               \
+    (1ull << 56) /* RESIDUE on the drain list: the count is the next frame's number */
+#define FRAME_NR_SHIFT   32
+#define FRAME_NR_MASK    (0xffffull << FRAME_NR_SHIFT)
+#define FRAME_COUNT_MASK 0xffffffffull
 
 /* The table is at LAYOUT_FRAME_TABLE; holes in RAM may have no backing: ask frame_valid() first. */
 #ifdef MANSIO_HOST
@@ -106,7 +108,8 @@ static inline enum frame_type frame_type(const struct frame *f)
     return (enum frame_type)(READ_ONCE(f->type) >> FRAME_TYPE_SHIFT);
 }
 
-/* Is @ref of a frame of @owner that is in use, has none of the flags @bits, and has room for one more? */
+/* Is @ref of a frame of @owner that is in use, has none of the flags @bits, and has room for one
+ * more? */
 static inline bool frame_ref_ok(uint64_t ref, uint64_t bits, domid_t owner)
 {
     return (ref & (bits | FRAME_OWNER_MASK)) == owner &&

@@ -18,10 +18,10 @@
 #include "sys/lock.h"
 
 struct slab {
-    struct list_node link;      /* [heap_lock] in the class's list while nr_used < all */
-    void *free;                 /* [heap_lock] first free object, which points to the next */
-    uint32_t nr_used;           /* [heap_lock] */
-    uint32_t class;             /* constant */
+    struct list_node link; /* [heap_lock] in the class's list while nr_used < all */
+    void *free;            /* [heap_lock] first free object, which points to the next */
+    uint32_t nr_used;      /* [heap_lock] */
+    uint32_t class;        /* constant */
 };
 
 /*

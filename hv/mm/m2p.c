@@ -16,7 +16,7 @@
 
 #define FRAMES_PER_PIECE (M2P_PIECE_BYTES / sizeof(uint64_t))
 
-static uint32_t *pieces;        /* first frame of each piece's memory; 0: none */
+static uint32_t *pieces; /* first frame of each piece's memory; 0: none */
 static uint64_t nr_pieces;
 
 uint64_t m2p_nr_pieces(void)

@@ -8,10 +8,10 @@
 
 #include "mm/frame.h"
 
-#define PAGE_ORDER_MAX 18u      /* 1 GiB */
+#define PAGE_ORDER_MAX 18u /* 1 GiB */
 
-#define ALLOC_ZERO     1u       /* contents zeroed (scrubbed memory is zeroed memory) */
-#define ALLOC_LOW_OK   2u       /* may use the reserve below 16 MiB */
+#define ALLOC_ZERO   1u /* contents zeroed (scrubbed memory is zeroed memory) */
+#define ALLOC_LOW_OK 2u /* may use the reserve below 16 MiB */
 
 /*
  * 2^@order frames, aligned to their size, all below 2^@address_bits bytes
@@ -21,17 +21,19 @@
  */
 mfn_t must_check pages_alloc(unsigned int order, unsigned int address_bits, unsigned int flags);
 
-/* Give back what pages_alloc() gave, or a part of it; the frames become dirty.  No references may be left. */
+/* Give back what pages_alloc() gave, or a part of it; the frames become dirty.  No references may
+ * be left. */
 void pages_free(mfn_t mfn, unsigned int order);
 
 /* Zero one batch of dirty free memory; false when there is none.  Idle CPUs call it. */
 bool pages_scrub_step(void);
 
-uint64_t pages_nr_free(void);   /* frames, dirty ones included */
+uint64_t pages_nr_free(void); /* frames, dirty ones included */
 uint64_t pages_nr_dirty(void);
-uint64_t pages_nr_total(void);  /* all RAM of the machine, ours included */
+uint64_t pages_nr_total(void); /* all RAM of the machine, ours included */
 
-/* Boot memory with zero frame words becomes free; cost goes by the number of blocks, not of frames. */
+/* Boot memory with zero frame words becomes free; cost goes by the number of blocks, not of frames.
+ */
 void pages_add_boot_memory(mfn_t first, uint64_t nr);
 /* Once, at start: what pages_nr_total() tells. */
 void pages_set_total(uint64_t nr);

@@ -32,7 +32,8 @@ static inline mfn_t virt_to_mfn(const void *va)
     return paddr_to_mfn(virt_to_phys(va));
 }
 
-/* RAM or firmware tables at @p: the direct map where that reaches, else a lasting cached mapping; NULL: no room. */
+/* RAM or firmware tables at @p: the direct map where that reaches, else a lasting cached mapping;
+ * NULL: no room. */
 void *map_phys(paddr_t p, size_t len_bytes);
 
 /* Device registers at @p, uncached, lasting; NULL: no room. */

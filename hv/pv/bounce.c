@@ -91,8 +91,7 @@ static void bounce(struct vcpu *v, uint64_t handler, bool mask_events, uint64_t 
     }
     r->rip = handler;
     r->cs = FLAT_KERNEL_CS;
-    r->rflags &= ~(uint64_t)(RFLAGS_AC | RFLAGS_TF | RFLAGS_RF | RFLAGS_VM |
-                             RFLAGS_NT);
+    r->rflags &= ~(uint64_t)(RFLAGS_AC | RFLAGS_TF | RFLAGS_RF | RFLAGS_VM | RFLAGS_NT);
     r->rsp = sp;
     r->ss = FLAT_KERNEL_SS;
     r->entry_vector = VEC_SYSCALL; /* rcx and r11 are free: SYSRET may be used */
@@ -197,8 +196,7 @@ long pv_iret(struct vcpu *v)
     }
     r->rip = c.rip;
     r->cs = (uint16_t)(c.cs | 3);
-    r->rflags = (c.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF |
-                RFLAGS_ALWAYS;
+    r->rflags = (c.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | RFLAGS_ALWAYS;
     r->rsp = c.rsp;
     r->ss = (uint16_t)(c.ss | 3);
     if (!(c.flags & VGCF_in_syscall)) {

@@ -26,9 +26,9 @@
 #include "x86/safe.h"
 #include "x86/smp.h"
 
-#define DR7_ENABLED     0xfful       /* any of the four breakpoints */
-#define DR7_RESERVED    0xd800ul
-#define DR7_GD          (1ul << 13)
+#define DR7_ENABLED  0xfful /* any of the four breakpoints */
+#define DR7_RESERVED 0xd800ul
+#define DR7_GD       (1ul << 13)
 
 /* ------------------------------------------------------------- segments -- */
 
@@ -50,7 +50,8 @@ static void save_segments(struct vcpu *v)
     v->pv.gs_base_user = v->in_kernel ? inactive : active;
 }
 
-/* Selectors first, since loading one changes the base.  False: one could not be loaded and is null now. */
+/* Selectors first, since loading one changes the base.  False: one could not be loaded and is null
+ * now. */
 static bool load_segments(struct vcpu *v)
 {
     int rc = segment_load_ds(v->pv.ds);
@@ -195,7 +196,8 @@ void pv_leave(struct sched_unit *u)
         write_dr7(DR7_DEFAULT);
     }
     ldt_window_clear();
-    /* Whoever comes next loads its own tables; until then nothing of this guest's is left in the TLB. */
+    /* Whoever comes next loads its own tables; until then nothing of this guest's is left in the
+     * TLB. */
     cr3_load(paging_hv_cr3());
     cpumask_clear(&v->domain->dirty_cpus, cpu_id());
 }
@@ -272,8 +274,8 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->regs = c->user_regs;
     v->regs.cs = (uint16_t)pv_fix_selector(c->user_regs.cs);
     v->regs.ss = (uint16_t)pv_fix_selector(c->user_regs.ss);
-    v->regs.rflags = (c->user_regs.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF |
-                     RFLAGS_ALWAYS;
+    v->regs.rflags =
+        (c->user_regs.rflags & ~(uint64_t)(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | RFLAGS_ALWAYS;
     v->regs.entry_vector = 0;
     v->pv.iopl = (uint32_t)((c->user_regs.rflags & RFLAGS_IOPL) >> RFLAGS_IOPL_SHIFT);
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;

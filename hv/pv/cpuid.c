@@ -17,7 +17,12 @@
 #include "x86/insn.h"
 #include "x86/regs.h"
 
-enum { A, B, C, D };
+enum {
+    A,
+    B,
+    C,
+    D
+};
 
 #define XEN_CPUFEATURE(name, value) F_##name = (value),
 enum {
@@ -25,15 +30,16 @@ enum {
 };
 #define SHOW(name) (1u << (F_##name % 32))
 
-static const uint32_t shown_1d =
-    SHOW(FPU) | SHOW(DE) | SHOW(TSC) | SHOW(MSR) | SHOW(PAE) | SHOW(MCE) | SHOW(CX8) | SHOW(APIC) |
-    SHOW(SEP) | SHOW(MCA) | SHOW(CMOV) | SHOW(PAT) | SHOW(CLFLUSH) | SHOW(ACPI) | SHOW(MMX) | SHOW(FXSR) |
-    SHOW(SSE) | SHOW(SSE2) | SHOW(SS) | SHOW(HTT);
-static const uint32_t shown_1c = SHOW(SSE3) | SHOW(PCLMULQDQ) | SHOW(SSSE3) | SHOW(FMA) | SHOW(CX16) |
-                                 SHOW(SSE4_1) | SHOW(SSE4_2) | SHOW(MOVBE) | SHOW(POPCNT) |
-                                 SHOW(AESNI) | SHOW(XSAVE) | SHOW(AVX) | SHOW(F16C) | SHOW(RDRAND);
-static const uint32_t shown_e1d = SHOW(SYSCALL) | SHOW(NX) | SHOW(MMXEXT) | SHOW(FFXSR) | SHOW(RDTSCP) |
-                                  SHOW(LM) | SHOW(3DNOWEXT) | SHOW(3DNOW);
+static const uint32_t shown_1d = SHOW(FPU) | SHOW(DE) | SHOW(TSC) | SHOW(MSR) | SHOW(PAE) |
+                                 SHOW(MCE) | SHOW(CX8) | SHOW(APIC) | SHOW(SEP) | SHOW(MCA) |
+                                 SHOW(CMOV) | SHOW(PAT) | SHOW(CLFLUSH) | SHOW(ACPI) | SHOW(MMX) |
+                                 SHOW(FXSR) | SHOW(SSE) | SHOW(SSE2) | SHOW(SS) | SHOW(HTT);
+static const uint32_t shown_1c = SHOW(SSE3) | SHOW(PCLMULQDQ) | SHOW(SSSE3) | SHOW(FMA) |
+                                 SHOW(CX16) | SHOW(SSE4_1) | SHOW(SSE4_2) | SHOW(MOVBE) |
+                                 SHOW(POPCNT) | SHOW(AESNI) | SHOW(XSAVE) | SHOW(AVX) | SHOW(F16C) |
+                                 SHOW(RDRAND);
+static const uint32_t shown_e1d = SHOW(SYSCALL) | SHOW(NX) | SHOW(MMXEXT) | SHOW(FFXSR) |
+                                  SHOW(RDTSCP) | SHOW(LM) | SHOW(3DNOWEXT) | SHOW(3DNOW);
 static const uint32_t shown_e1c = SHOW(LAHF_LM) | SHOW(CMP_LEGACY) | SHOW(ABM) | SHOW(SSE4A) |
                                   SHOW(MISALIGNSSE) | SHOW(3DNOWPREFETCH) | SHOW(XOP) | SHOW(FMA4) |
                                   SHOW(TBM) | SHOW(DBEXT);
@@ -46,8 +52,8 @@ static const uint32_t shown_7c0 = SHOW(PREFETCHWT1) | SHOW(AVX512_VBMI) | SHOW(A
                                   SHOW(GFNI) | SHOW(VAES) | SHOW(VPCLMULQDQ) | SHOW(AVX512_VNNI) |
                                   SHOW(AVX512_BITALG) | SHOW(AVX512_VPOPCNTDQ) | SHOW(RDPID) |
                                   SHOW(CLDEMOTE);
-static const uint32_t shown_7d0 = SHOW(AVX512_4VNNIW) | SHOW(AVX512_4FMAPS) | SHOW(FSRM) |
-                                  SHOW(MD_CLEAR) | SHOW(SERIALIZE);
+static const uint32_t shown_7d0 =
+    SHOW(AVX512_4VNNIW) | SHOW(AVX512_4FMAPS) | SHOW(FSRM) | SHOW(MD_CLEAR) | SHOW(SERIALIZE);
 static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
 
 #define LEAF_MAX      0xdu

@@ -18,14 +18,14 @@
 #include "x86/cache.h"
 #include "x86/desc.h"
 
-#define PER_PAGE         512u   /* descriptors */
-#define LDT_MAX          8192u  /* descriptors */
+#define PER_PAGE 512u  /* descriptors */
+#define LDT_MAX  8192u /* descriptors */
 
-#define DESC_PRESENT     (1ull << 47)
-#define DESC_DPL         (3ull << 45)
-#define DESC_CODE_DATA   (1ull << 44)
-#define DESC_TYPE        (15ull << 40)
-#define DESC_CALL_GATE   (12ull << 40)
+#define DESC_PRESENT   (1ull << 47)
+#define DESC_DPL       (3ull << 45)
+#define DESC_CODE_DATA (1ull << 44)
+#define DESC_TYPE      (15ull << 40)
+#define DESC_CALL_GATE (12ull << 40)
 
 bool pv_fix_descriptor(uint64_t *descriptor)
 {
@@ -203,8 +203,7 @@ static int update_descriptor(struct pt_ctx *c, uint64_t at, uint64_t descriptor)
     }
     if (frame_type(f) == FT_SEGDESC) {
         WRITE_ONCE(*entry, descriptor);
-    } else if (!(READ_ONCE(f->ref) & FRAME_HV) &&
-               frame_use_writable(f, &c->d->dirty_cpus, 0)) {
+    } else if (!(READ_ONCE(f->ref) & FRAME_HV) && frame_use_writable(f, &c->d->dirty_cpus, 0)) {
         WRITE_ONCE(*entry, descriptor);
         frame_drop_writable(f);
     } else {

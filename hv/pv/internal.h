@@ -22,7 +22,8 @@ void pv_segments_note(struct vcpu *v);
 /* Do the instruction at rip for the guest, or give it @vector, which it raised. */
 void pv_emulate_priv(struct vcpu *v, unsigned int vector, uint32_t error);
 
-/* The write at @addr hit one of the guest's page tables: do it.  False: it is a plain page fault. */
+/* The write at @addr hit one of the guest's page tables: do it.  False: it is a plain page fault.
+ */
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t addr);
 
 /* Ports (ports.c), MSRs (msr.c), CPUID (cpuid.c) for the emulator. */
@@ -34,4 +35,3 @@ int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[
 
 /* The guest's instruction at rip, as much as can be read. */
 void pv_fetch(const struct vcpu *v, struct emul_fetch *f);
-

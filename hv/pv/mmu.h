@@ -17,8 +17,9 @@
 
 /* Whose frames the entries of a request may map. */
 struct mmu_rights {
-    struct domain *pt;          /* whose page tables are changed; its lock is taken */
-    domid_t owner;              /* owner of the frames that level-1 entries map, DOMID_XEN and DOMID_IO included */
+    struct domain *pt; /* whose page tables are changed; its lock is taken */
+    domid_t
+        owner; /* owner of the frames that level-1 entries map, DOMID_XEN and DOMID_IO included */
 };
 
 /*
@@ -77,7 +78,8 @@ static inline int must_check mmu_drain(struct domain *d)
  */
 int must_check mmu_destroy_step(struct domain *d);
 
-/* CPUs that may have @d's mappings in their TLBs, of the vCPUs in @vcpus (bit n of word n / 64), NULL: all. */
+/* CPUs that may have @d's mappings in their TLBs, of the vCPUs in @vcpus (bit n of word n / 64),
+ * NULL: all. */
 void mmu_tlb_cpus(const struct domain *d, const uint64_t *vcpus, uint32_t nr_bits,
                   struct cpumask *cpus);
 

@@ -13,23 +13,25 @@
 #include "x86/safe.h"
 
 #define MSR_AMD_PERF_FIRST 0xc0010000u /* selectors and counters, eight in a row */
-#define EFER_SHOWN     (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define APIC_BASE_SHOWN 0xfee00800ul /* enabled, at the usual place */
+#define EFER_SHOWN         (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+#define APIC_BASE_SHOWN    0xfee00800ul /* enabled, at the usual place */
 
-/* Registers that read as the processor's own for whoever asks: nothing in them is secret or changes. */
+/* Registers that read as the processor's own for whoever asks: nothing in them is secret or
+ * changes. */
 static const uint32_t passed_through[] = {
     MSR_PLATFORM_ID,
     MSR_UCODE_REV,
     MSR_PAT,
 };
 
-/* Registers that exist and are empty: no machine-check banks, no counters, no features to choose. */
+/* Registers that exist and are empty: no machine-check banks, no counters, no features to choose.
+ */
 static bool reads_zero(uint32_t msr)
 {
     return msr == MSR_MCG_CAP || msr == MSR_MCG_STATUS || msr == MSR_MTRR_CAP ||
-           (msr >= MSR_AMD_PERF_FIRST && msr < MSR_AMD_PERF_FIRST + 8) ||
-           msr == MSR_TSC_ADJUST || msr == MSR_MISC_FEATURES || msr == MSR_PLATFORM_INFO ||
-           msr == MSR_AMD_HWCR || msr == MSR_AMD_SYSCFG || msr == MSR_AMD_DE_CFG;
+           (msr >= MSR_AMD_PERF_FIRST && msr < MSR_AMD_PERF_FIRST + 8) || msr == MSR_TSC_ADJUST ||
+           msr == MSR_MISC_FEATURES || msr == MSR_PLATFORM_INFO || msr == MSR_AMD_HWCR ||
+           msr == MSR_AMD_SYSCFG || msr == MSR_AMD_DE_CFG;
 }
 
 /* Does the guest's kernel handle #GP yet? */

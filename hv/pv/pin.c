@@ -196,7 +196,7 @@ int mmu_destroy_step(struct domain *d)
     uint32_t i;
     bool more;
 
-    for_each_vcpu (d, v, i) {
+    for_each_vcpu(d, v, i) {
         mmu_drop_tables(v);
         pv_drop_descriptors(v);
     }

@@ -97,7 +97,8 @@ static int read_cr(struct emul_ctxt *c, unsigned int cr, uint64_t *val)
     }
 }
 
-/* Bits that are not the guest's are left as they are, without complaint: kernels write what they believe in. */
+/* Bits that are not the guest's are left as they are, without complaint: kernels write what they
+ * believe in. */
 static int set_cr4(struct vcpu *v, uint64_t val)
 {
     v->pv.cr4 = val & PV_CR4_GUEST;
@@ -161,7 +162,8 @@ static int do_xsetbv(struct emul_ctxt *c, uint32_t index, uint64_t val)
 
 /* --------------------------------------------------------- odds and ends -- */
 
-/* Kernels that clear IF mean "no events"; those that run here know how to say so, and popf says nothing to us. */
+/* Kernels that clear IF mean "no events"; those that run here know how to say so, and popf says
+ * nothing to us. */
 static int set_interrupts(struct emul_ctxt *c, bool enable)
 {
     const struct vcpu *v = c->opaque;
@@ -218,7 +220,8 @@ static const struct emul_ops priv_ops = {
     .hlt = do_hlt,
 };
 
-/* The emulator has answered: let the guest have it.  @vector: what it gets if the instruction is none of ours. */
+/* The emulator has answered: let the guest have it.  @vector: what it gets if the instruction is
+ * none of ours. */
 static void finish(struct vcpu *v, const struct emul_ctxt *c, int result, unsigned int vector,
                    uint32_t error)
 {
@@ -325,11 +328,9 @@ static const struct emul_ops table_ops = {
 
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t addr)
 {
-    struct emul_ctxt c = { .regs = &v->regs,
-                           .ops = &table_ops,
-                           .opaque = v,
-                           .mode = EMUL_MODE_64,
-                           .is_kernel = true };
+    struct emul_ctxt c = {
+        .regs = &v->regs, .ops = &table_ops, .opaque = v, .mode = EMUL_MODE_64, .is_kernel = true
+    };
     struct emul_fetch f;
     int result;
 

@@ -31,7 +31,8 @@ void pv_enter(struct sched_unit *u);
 
 /* ----- for hcall/ ----- */
 
-/* Change between guest-kernel and guest-user mode.  False: no user page table; the domain is crashed. */
+/* Change between guest-kernel and guest-user mode.  False: no user page table; the domain is
+ * crashed. */
 bool pv_toggle_mode(struct vcpu *v);
 
 /* The iret hypercall; the value for the guest's rax. */
@@ -61,7 +62,8 @@ void pv_set_ts(struct vcpu *v, bool is_set);
  */
 int must_check pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset);
 
-/* Give @v, which does not run, the processor state @c.  -EINVAL; as mmu.h for its page tables and GDT. */
+/* Give @v, which does not run, the processor state @c.  -EINVAL; as mmu.h for its page tables and
+ * GDT. */
 int must_check pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
 
 /* A selector as the guest may load it: RPL 3, null stays null. */

@@ -19,8 +19,8 @@
 #include "x86/regs.h"
 #include "x86/vectors.h"
 
-#define GP_EXT 1u               /* error code: an event outside the program */
-#define GP_IDT 2u               /* the selector is of the IDT */
+#define GP_EXT           1u /* error code: an event outside the program */
+#define GP_IDT           2u /* the selector is of the IDT */
 #define PF_PRESENT_WRITE (PFEC_PRESENT | PFEC_WRITE)
 
 static void reflect(struct vcpu *v)
@@ -100,12 +100,10 @@ static void trap_pf(struct vcpu *v)
 
 /* Those that are NULL cannot come from a guest: ours by IST, or not defined. */
 static void (*const handlers[32])(struct vcpu *) = {
-    [VEC_DE] = reflect, [VEC_DB] = trap_debug, [VEC_BP] = reflect,
-    [VEC_OF] = reflect, [VEC_BR] = reflect,    [VEC_UD] = trap_ud,
-    [VEC_NM] = trap_nm, [VEC_TS] = reflect,    [VEC_NP] = reflect,
-    [VEC_SS] = reflect, [VEC_GP] = trap_gp,    [VEC_PF] = trap_pf,
-    [VEC_MF] = reflect, [VEC_AC] = reflect,    [VEC_XM] = reflect,
-    [VEC_CP] = reflect,
+    [VEC_DE] = reflect, [VEC_DB] = trap_debug, [VEC_BP] = reflect, [VEC_OF] = reflect,
+    [VEC_BR] = reflect, [VEC_UD] = trap_ud,    [VEC_NM] = trap_nm, [VEC_TS] = reflect,
+    [VEC_NP] = reflect, [VEC_SS] = reflect,    [VEC_GP] = trap_gp, [VEC_PF] = trap_pf,
+    [VEC_MF] = reflect, [VEC_AC] = reflect,    [VEC_XM] = reflect, [VEC_CP] = reflect,
 };
 
 void pv_exception(struct vcpu *v)

@@ -102,7 +102,8 @@ void pt_put(struct domain *d, struct frame *f)
 
 /* --- checking --- */
 
-/* The entries of a whole level-1 table.  Returns how many are good: 512, or the place of the first bad one. */
+/* The entries of a whole level-1 table.  Returns how many are good: 512, or the place of the first
+ * bad one. */
 static unsigned int check_l1(struct pt_ctx *c, uint64_t *table, unsigned int from, int *rc)
 {
     c->budget -= PT_L1_COST;
@@ -131,7 +132,8 @@ static unsigned int check_l1(struct pt_ctx *c, uint64_t *table, unsigned int fro
     return PTE_PER_TABLE;
 }
 
-/* The same for a table of tables, which may also stop with -ERESTART at an entry not yet looked at. */
+/* The same for a table of tables, which may also stop with -ERESTART at an entry not yet looked at.
+ */
 static unsigned int check_upper(struct pt_ctx *c, uint64_t *table, unsigned int level,
                                 unsigned int from, int *rc)
 {
@@ -164,8 +166,8 @@ static int check_table(struct pt_ctx *c, struct frame *f, unsigned int level, un
 {
     uint64_t *table = pt_of(f);
     int rc = 0;
-    unsigned int nr = level == 1 ? check_l1(c, table, from, &rc)
-                                 : check_upper(c, table, level, from, &rc);
+    unsigned int nr =
+        level == 1 ? check_l1(c, table, from, &rc) : check_upper(c, table, level, from, &rc);
 
     if (likely(rc == 0)) {
         if (level == 4) {
@@ -183,7 +185,8 @@ static int check_table(struct pt_ctx *c, struct frame *f, unsigned int level, un
     return rc;
 }
 
-/* Make a frame of type none, whose word is @word, an unchecked table; false: it changed meanwhile. */
+/* Make a frame of type none, whose word is @word, an unchecked table; false: it changed meanwhile.
+ */
 static bool begin_table(struct pt_ctx *c, struct frame *f, unsigned int level, uint64_t word)
 {
     uint64_t was = frame_word_nr(word);
@@ -209,9 +212,10 @@ static bool begin_table(struct pt_ctx *c, struct frame *f, unsigned int level, u
 static int refuse_table(struct pt_ctx *c, struct frame *f, unsigned int level, uint64_t word)
 {
     if (!(word & FRAME_RESIDUE)) {
-        return pt_refuse(c, pt_level(word) == level ? "a table has too many uses"
-                                                    : "a frame that is to be a page table is in "
-                                                      "use otherwise",
+        return pt_refuse(c,
+                         pt_level(word) == level ? "a table has too many uses"
+                                                 : "a frame that is to be a page table is in "
+                                                   "use otherwise",
                          frame_mfn(f).n);
     }
     if (!(word & FRAME_QUEUED)) {
@@ -220,7 +224,8 @@ static int refuse_table(struct pt_ctx *c, struct frame *f, unsigned int level, u
     return -ERESTART;
 }
 
-/* Use @f as a table of @level.  Takes over the caller's reference, which is gone after a failure. */
+/* Use @f as a table of @level.  Takes over the caller's reference, which is gone after a failure.
+ */
 static int use_table(struct pt_ctx *c, struct frame *f, unsigned int level)
 {
     uint64_t word;

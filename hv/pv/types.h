@@ -17,28 +17,28 @@
  */
 #ifdef MANSIO_HOST
 extern int pt_budget;
-#define PT_BUDGET      pt_budget
+#define PT_BUDGET pt_budget
 #else
-#define PT_BUDGET      2048
+#define PT_BUDGET 2048
 #endif
-#define PT_L1_COST     256      /* what one table of level 1 counts for: done in one go */
+#define PT_L1_COST 256 /* what one table of level 1 counts for: done in one go */
 
-#define PT_CACHE_BITS  (PTE_PWT | PTE_PCD | PTE_PAT)
+#define PT_CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PAT)
 
 /* One operation on a domain's tables. */
 struct CAPABILITY("pt_lock") pt_ctx {
-    struct domain *d;           /* whose tables; its pt_lock is held */
-    domid_t owner;              /* whose frames level-1 entries map */
-    bool has_io;                /* @d may map device memory, and choose cache attributes */
-    uint64_t use_flags;         /* for frame_use_writable(): FRAME_FOREIGN if others' frames are mapped */
-    int budget;                 /* entries left to look at */
-    const char *why;            /* the first refusal: a sentence for the log, or NULL */
-    uint64_t what;              /* the value that was refused */
+    struct domain *d;   /* whose tables; its pt_lock is held */
+    domid_t owner;      /* whose frames level-1 entries map */
+    bool has_io;        /* @d may map device memory, and choose cache attributes */
+    uint64_t use_flags; /* for frame_use_writable(): FRAME_FOREIGN if others' frames are mapped */
+    int budget;         /* entries left to look at */
+    const char *why;    /* the first refusal: a sentence for the log, or NULL */
+    uint64_t what;      /* the value that was refused */
 };
 
 /* Take the lock and begin; @owner as in struct pt_ctx. */
-static inline void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner)
-    ACQUIRES(c) NO_THREAD_SAFETY
+static inline void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner) ACQUIRES(c)
+NO_THREAD_SAFETY
 {
     c->d = d;
     c->owner = owner;
@@ -51,7 +51,8 @@ static inline void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner)
 
 /* Drop the lock and log what was refused. */
 void pt_log_refusal(const struct pt_ctx *c);
-static inline void pt_end(struct pt_ctx *c) RELEASES(c) NO_THREAD_SAFETY
+static inline void pt_end(struct pt_ctx *c) RELEASES(c)
+NO_THREAD_SAFETY
 {
     spin_unlock(&c->d->pt_lock);
     if (unlikely(c->why != NULL)) {

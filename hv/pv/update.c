@@ -41,7 +41,7 @@ static always_inline int get_new(struct pt_ctx *c, uint64_t old, uint64_t *new, 
 {
     int rc;
 
-    if (!(*new & PTE_P)) {
+    if (!(*new &PTE_P)) {
         return 0;
     }
     rc = pt_check_bits(c, *new, level);
@@ -74,7 +74,7 @@ static always_inline int update_entry(struct pt_ctx *c, uint64_t *entry, unsigne
     if (unlikely(rc != 0)) {
         return rc;
     }
-    old = exchange(entry, new, old & new & PTE_P ? keep : 0);
+    old = exchange(entry, new, old & new &PTE_P ? keep : 0);
     put_old(c, old, new, level);
     return 0;
 }
@@ -83,9 +83,9 @@ static always_inline int update_entry(struct pt_ctx *c, uint64_t *entry, unsigne
 
 /* The table that the last request was about. */
 struct table {
-    struct frame *f;            /* NULL: none yet */
+    struct frame *f; /* NULL: none yet */
     uint64_t mfn;
-    unsigned int level;         /* 0: not a table, but plain memory */
+    unsigned int level; /* 0: not a table, but plain memory */
 };
 
 static noinline int find_table(struct pt_ctx *c, mfn_t mfn, struct table *t)
@@ -268,7 +268,8 @@ uint64_t mmu_walk(uint64_t cr3, uint64_t va)
     if (cr3 == 0 || !pv_address_ok(va)) {
         return 0;
     }
-    /* Without the lock a table may stop to be one meanwhile: then what we read is odd, not harmful. */
+    /* Without the lock a table may stop to be one meanwhile: then what we read is odd, not harmful.
+     */
     for (unsigned int level = 4; level >= 1; level--) {
         if (!frame_valid(pte_mfn(e))) {
             return 0;

@@ -41,7 +41,11 @@ static struct run_queue *queue_of(unsigned int cpu)
     return per_cpu_ptr(run_queue, cpu);
 }
 
-/* Lock the queue that @u belongs to; it may move while we wait for the lock. */
+/*
+ * Lock the queue that @u belongs to; it may move while we wait for the lock.
+ * Callers are left out of clang's analysis, which cannot name the lock that
+ * they got.
+ */
 static struct run_queue *lock_queue(struct sched_unit *u) NO_THREAD_SAFETY
 {
     for (;;) {
@@ -158,7 +162,7 @@ static void ask_to_look(struct run_queue *q, const struct sched_unit *u) REQUIRE
     }
 }
 
-void sched_wake(struct sched_unit *u)
+void sched_wake(struct sched_unit *u) NO_THREAD_SAFETY
 {
     struct run_queue *q = lock_queue(u);
     unsigned int cpu;
@@ -185,7 +189,7 @@ void sched_wake(struct sched_unit *u)
     spin_unlock(&q->lock);
 }
 
-void sched_sleep_nosync(struct sched_unit *u)
+void sched_sleep_nosync(struct sched_unit *u) NO_THREAD_SAFETY
 {
     struct run_queue *q = lock_queue(u);
 
@@ -234,7 +238,8 @@ static void charge(struct run_queue *q, struct sched_unit *u, uint64_t now) REQU
     }
 }
 
-/* The running unit gives up the CPU: back into the queue, or to sleep.  True: it belongs elsewhere now. */
+/* The running unit gives up the CPU: back into the queue, or to sleep.  True: it belongs elsewhere
+ * now. */
 static bool retire(struct run_queue *q, struct sched_unit *prev, uint64_t now) REQUIRES(q->lock)
 {
     bool is_homeless = !cpumask_test(&prev->affinity, q->cpu);
@@ -388,7 +393,7 @@ noreturn void sched_idle_loop(void)
     }
 }
 
-int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask)
+int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask) NO_THREAD_SAFETY
 {
     struct run_queue *q;
     bool must_move;
@@ -418,7 +423,7 @@ int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask)
     return 0;
 }
 
-void sched_set_weight(struct sched_unit *u, uint32_t weight)
+void sched_set_weight(struct sched_unit *u, uint32_t weight) NO_THREAD_SAFETY
 {
     struct run_queue *q = lock_queue(u);
 
@@ -426,7 +431,7 @@ void sched_set_weight(struct sched_unit *u, uint32_t weight)
     spin_unlock(&q->lock);
 }
 
-uint64_t sched_time_used(struct sched_unit *u)
+uint64_t sched_time_used(struct sched_unit *u) NO_THREAD_SAFETY
 {
     struct run_queue *q = lock_queue(u);
     uint64_t ns = u->ran_ns;

@@ -6,14 +6,14 @@
 #include "time/timer.h"
 
 struct run_queue {
-    struct spinlock lock;       /* LOCK_RANK_SCHED; guards all below and its units' [q] members */
-    struct list_node units;     /* RUNNABLE ones, in the policy's order */
-    uint32_t nr;                /* how many */
+    struct spinlock lock;   /* LOCK_RANK_SCHED; guards all below and its units' [q] members */
+    struct list_node units; /* RUNNABLE ones, in the policy's order */
+    uint32_t nr;            /* how many */
     uint32_t cpu;
     struct sched_unit *running; /* the RUNNING one; the idle unit when there is none */
     struct sched_unit *idle;
-    uint64_t min_vtime;         /* policy weight: never decreases */
-    struct timer slice;         /* asks for SOFTIRQ_SCHEDULE when the running unit's slice is over */
+    uint64_t min_vtime; /* policy weight: never decreases */
+    struct timer slice; /* asks for SOFTIRQ_SCHEDULE when the running unit's slice is over */
 };
 
 /*
@@ -22,7 +22,7 @@ struct run_queue {
 struct sched_policy {
     const char *name;
     const char *long_name;
-    uint32_t id;                /* XEN_SCHEDULER_... */
+    uint32_t id; /* XEN_SCHEDULER_... */
     /* Put @u, RUNNABLE now, among q->units. */
     void (*enqueue)(struct run_queue *q, struct sched_unit *u);
     /* @u ran for @ran_ns. */

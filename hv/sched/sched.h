@@ -19,26 +19,26 @@
 #include "sys/lock.h"
 
 enum unit_state {
-    UNIT_BLOCKED,               /* not to be run: waits, paused or offline */
-    UNIT_RUNNABLE,              /* in a run queue */
-    UNIT_RUNNING,               /* on a CPU */
+    UNIT_BLOCKED,  /* not to be run: waits, paused or offline */
+    UNIT_RUNNABLE, /* in a run queue */
+    UNIT_RUNNING,  /* on a CPU */
 };
 
 /*
  * Members: [q] the lock of the queue of unit->cpu; [c] constant; [a] atomic
  */
 struct sched_unit {
-    uint8_t state;              /* [q] enum unit_state */
-    bool is_idle;               /* [c] */
-    bool is_yielding;           /* [q] RUNNING: others go first, once */
-    bool on_cpu;                /* [a] its registers are on a CPU: from entering until left */
-    uint32_t cpu;               /* [q] whose queue it is in, or last ran on */
-    uint32_t weight;            /* [q] share of CPU, 1 .. 65535; 256 is usual */
-    struct cpumask affinity;    /* [q] where it may run */
-    struct list_node link;      /* [q] run queue */
-    uint64_t vtime;             /* [q] weighted time used, ns */
-    uint64_t ran_ns;            /* [q] time used in all, ns */
-    uint64_t since_ns;          /* [q] when its running time was last charged */
+    uint8_t state;           /* [q] enum unit_state */
+    bool is_idle;            /* [c] */
+    bool is_yielding;        /* [q] RUNNING: others go first, once */
+    bool on_cpu;             /* [a] its registers are on a CPU: from entering until left */
+    uint32_t cpu;            /* [q] whose queue it is in, or last ran on */
+    uint32_t weight;         /* [q] share of CPU, 1 .. 65535; 256 is usual */
+    struct cpumask affinity; /* [q] where it may run */
+    struct list_node link;   /* [q] run queue */
+    uint64_t vtime;          /* [q] weighted time used, ns */
+    uint64_t ran_ns;         /* [q] time used in all, ns */
+    uint64_t since_ns;       /* [q] when its running time was last charged */
 };
 
 struct sched_host_ops {
@@ -71,7 +71,8 @@ void sched_wake(struct sched_unit *u);
 
 /* It may no longer be runnable: take it out of its queue, or ask its CPU to leave it. */
 void sched_sleep_nosync(struct sched_unit *u);
-/* The same, and wait until it is off its CPU.  No lock may be held; not for the caller's own unit. */
+/* The same, and wait until it is off its CPU.  No lock may be held; not for the caller's own unit.
+ */
 void sched_sleep_sync(struct sched_unit *u);
 
 /* The current unit lets one that waits in its queue go first. */

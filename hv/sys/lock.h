@@ -14,34 +14,37 @@
 #include "lib/compiler.h"
 
 enum lock_rank {
-    LOCK_RANK_DOMLIST = 1,      /* the list of domains */
-    LOCK_RANK_DOMCTL,           /* one toolstack operation at a time */
-    LOCK_RANK_DOMAIN,           /* a domain's life and settings */
-    LOCK_RANK_IRQ_DOM,          /* a domain's interrupts */
-    LOCK_RANK_PCI,              /* the list of PCI devices */
-    LOCK_RANK_GRANT,            /* a grant table */
-    LOCK_RANK_PT,               /* a domain's page tables */
-    LOCK_RANK_EVTCHN,           /* a domain's event channels */
-    LOCK_RANK_IRQ,              /* an interrupt line */
+    LOCK_RANK_DOMLIST = 1, /* the list of domains */
+    LOCK_RANK_DOMCTL,      /* one toolstack operation at a time */
+    LOCK_RANK_DOMAIN,      /* a domain's life and settings */
+    LOCK_RANK_IRQ_DOM,     /* a domain's interrupts */
+    LOCK_RANK_PCI,         /* the list of PCI devices */
+    LOCK_RANK_GRANT,       /* a grant table */
+    LOCK_RANK_PT,          /* a domain's page tables */
+    LOCK_RANK_EVTCHN,      /* a domain's event channels */
+    LOCK_RANK_IRQ,         /* an interrupt line */
     LOCK_RANK_IOAPIC,
-    LOCK_RANK_SCHED,            /* a run queue */
-    LOCK_RANK_TIMER,            /* a CPU's timers */
-    LOCK_RANK_ACCOUNT,          /* what a domain owns */
+    LOCK_RANK_SCHED,   /* a run queue */
+    LOCK_RANK_TIMER,   /* a CPU's timers */
+    LOCK_RANK_ACCOUNT, /* what a domain owns */
     LOCK_RANK_HEAP,
-    LOCK_RANK_PAGING,           /* the hypervisor's own page tables */
-    LOCK_RANK_PAGES,            /* the page allocator */
-    LOCK_RANK_CONSOLE,          /* input ring */
+    LOCK_RANK_PAGING,  /* the hypervisor's own page tables */
+    LOCK_RANK_PAGES,   /* the page allocator */
+    LOCK_RANK_CONSOLE, /* input ring */
     LOCK_RANK_LOG,
-    LOCK_RANK_LEAF,             /* nothing is taken under it */
+    LOCK_RANK_LEAF, /* nothing is taken under it */
 };
 
 struct CAPABILITY("spinlock") spinlock {
-    uint32_t ticket;            /* low half: being served; high half: next to give out */
-    uint8_t rank;               /* enum lock_rank */
+    uint32_t ticket; /* low half: being served; high half: next to give out */
+    uint8_t rank;    /* enum lock_rank */
     uint8_t pad[3];
 };
 
-#define SPINLOCK_INIT(r) { .ticket = 0, .rank = (r) }
+#define SPINLOCK_INIT(r)                                                                           \
+    {                                                                                              \
+        .ticket = 0, .rank = (r)                                                                   \
+    }
 
 static inline void spin_lock_init(struct spinlock *lock, enum lock_rank rank)
 {
@@ -66,7 +69,8 @@ void lock_held_push(struct spinlock *lock);
 void lock_held_pop(struct spinlock *lock);
 #endif
 
-static inline void spin_lock(struct spinlock *lock) ACQUIRES(lock) NO_THREAD_SAFETY
+static inline void spin_lock(struct spinlock *lock) ACQUIRES(lock)
+NO_THREAD_SAFETY
 {
     uint32_t old = __atomic_fetch_add(&lock->ticket, 1u << 16, __ATOMIC_ACQUIRE);
 
@@ -76,7 +80,8 @@ static inline void spin_lock(struct spinlock *lock) ACQUIRES(lock) NO_THREAD_SAF
     }
 }
 
-static inline void spin_unlock(struct spinlock *lock) RELEASES(lock) NO_THREAD_SAFETY
+static inline void spin_unlock(struct spinlock *lock) RELEASES(lock)
+NO_THREAD_SAFETY
 {
     uint16_t *serving = (uint16_t *)&lock->ticket;
 
@@ -89,8 +94,8 @@ static inline bool spin_trylock(struct spinlock *lock) TRY_ACQUIRES(true, lock) 
     uint32_t old = READ_ONCE(lock->ticket);
 
     if ((uint16_t)old != (uint16_t)(old >> 16) ||
-        !__atomic_compare_exchange_n(&lock->ticket, &old, old + (1u << 16), false,
-                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        !__atomic_compare_exchange_n(&lock->ticket, &old, old + (1u << 16), false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED)) {
         return false;
     }
     lock_held_push(lock);

@@ -9,10 +9,10 @@
 #include "sys/cpu.h"
 
 enum softirq {
-    SOFTIRQ_TIMER,              /* run expired timers */
-    SOFTIRQ_SCHEDULE,           /* choose who runs here */
-    SOFTIRQ_CALL,               /* run queued calls of other CPUs */
-    SOFTIRQ_CONSOLE,            /* serial input arrived */
+    SOFTIRQ_TIMER,    /* run expired timers */
+    SOFTIRQ_SCHEDULE, /* choose who runs here */
+    SOFTIRQ_CALL,     /* run queued calls of other CPUs */
+    SOFTIRQ_CONSOLE,  /* serial input arrived */
     NR_SOFTIRQS,
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One-instruction wrappers for registers that hold a guest's state while it runs: GS, debug registers, CR0.TS. */
+/* One-instruction wrappers for registers that hold a guest's state while it runs: GS, debug
+ * registers, CR0.TS. */
 #pragma once
 
 #include "lib/compiler.h"

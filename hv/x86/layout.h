@@ -6,10 +6,10 @@
  */
 #pragma once
 
-#define LAYOUT_HV_START      0xffff800000000000ul
-#define LAYOUT_HV_END        0xffff880000000000ul
-#define LAYOUT_SLOT_FIRST    256
-#define LAYOUT_SLOT_LAST     271
+#define LAYOUT_HV_START   0xffff800000000000ul
+#define LAYOUT_HV_END     0xffff880000000000ul
+#define LAYOUT_SLOT_FIRST 256
+#define LAYOUT_SLOT_LAST  271
 
 #define LAYOUT_M2P           0xffff800000000000ul /* slot 256; guests read it */
 #define LAYOUT_IMAGE         0xffff808000000000ul /* slot 257; as in boot/mansio.lds */

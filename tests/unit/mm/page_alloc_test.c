@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The page allocator and the heap: blocks, limits, scrubbing, and that nothing is lost. */
-/* sources: hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c hv/domain/memory.c hv/lib/rangeset.c tests/unit/mm/machine.c */
+/* sources: hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c hv/domain/memory.c
+ * hv/lib/rangeset.c tests/unit/mm/machine.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +49,8 @@ static void gives_aligned_zeroed_blocks_below_the_limit(void **state)
 
         assert_true(frame_valid(mfn));
         assert_int_equal(mfn.n & ((1u << cases[i].order) - 1), 0);
-        assert_true(!cases[i].bits || mfn.n + (1u << cases[i].order) <= 1ull << (cases[i].bits - 12));
+        assert_true(!cases[i].bits ||
+                    mfn.n + (1u << cases[i].order) <= 1ull << (cases[i].bits - 12));
         assert_true(is_zero(mfn, cases[i].order));
         assert_int_equal(pages_nr_free(), before - (1u << cases[i].order));
         for (uint64_t n = 0; n < 1u << cases[i].order; n++) {
@@ -119,7 +121,9 @@ static void flushes_before_a_freed_frame_is_given_out(void **state)
 
 static void random_blocks_never_overlap_nor_get_lost(void **state)
 {
-    enum { SLOTS = 300 };
+    enum {
+        SLOTS = 300
+    };
     static struct {
         mfn_t mfn;
         unsigned int order;
@@ -157,7 +161,9 @@ static void random_blocks_never_overlap_nor_get_lost(void **state)
 
 static void heap_objects_are_zeroed_aligned_and_apart(void **state)
 {
-    enum { SLOTS = 500 };
+    enum {
+        SLOTS = 500
+    };
     static struct {
         uint8_t *p;
         size_t size;

@@ -4,7 +4,9 @@
  * every point, after each of which all counts are made anew from the tables'
  * contents and compared.
  */
-/* sources: hv/pv/types.c hv/pv/entry.c hv/pv/update.c hv/pv/pin.c hv/pv/descriptors.c hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c hv/domain/memory.c hv/lib/rangeset.c tests/unit/mm/machine.c */
+/* sources: hv/pv/types.c hv/pv/entry.c hv/pv/update.c hv/pv/pin.c hv/pv/descriptors.c
+ * hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c hv/domain/memory.c
+ * hv/lib/rangeset.c tests/unit/mm/machine.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +29,14 @@
 int pt_budget = 2048;
 
 /* The frames of the guest, by what they are mostly used as. */
-enum { NR_DATA = 60, NR_L1 = 40, NR_L2 = 16, NR_L3 = 8, NR_L4 = 6, NR_OTHER = 8 };
+enum {
+    NR_DATA = 60,
+    NR_L1 = 40,
+    NR_L2 = 16,
+    NR_L3 = 8,
+    NR_L4 = 6,
+    NR_OTHER = 8
+};
 enum {
     FIRST_L1 = NR_DATA,
     FIRST_L2 = FIRST_L1 + NR_L1,
@@ -38,7 +47,7 @@ enum {
 #define DEVICE_MFN (MACHINE_FRAMES + 77)
 
 static struct domain *guest, *other;
-static uint64_t own[NR_OWN];    /* of guest; 0: given away */
+static uint64_t own[NR_OWN]; /* of guest; 0: given away */
 static uint64_t others[NR_OTHER];
 static uint64_t shared_rw, shared_ro;
 static uint64_t random_state = 88172645463325252ull;
@@ -167,7 +176,8 @@ static void check_entries(const struct frame *f)
             assert_true(to->type & FRAME_VALIDATED);
             assert_int_equal(frame_owner(to), frame_owner(f));
         } else if (to->ref & FRAME_HV) {
-            assert_true(to->ref & (e & PTE_RW ? FRAME_SHARED_RW : FRAME_SHARED_RO | FRAME_SHARED_RW));
+            assert_true(to->ref &
+                        (e & PTE_RW ? FRAME_SHARED_RW : FRAME_SHARED_RO | FRAME_SHARED_RW));
             assert_int_equal(frame_owner(to), frame_owner(f));
         } else if (e & PTE_RW) {
             assert_int_equal(frame_type(to), FT_WRITABLE);
@@ -221,7 +231,7 @@ static void check_all(void)
         struct vcpu *v;
         uint32_t i;
 
-        for_each_vcpu (domains[k], v, i) {
+        for_each_vcpu(domains[k], v, i) {
             count_vcpu(v);
         }
     }
@@ -541,8 +551,8 @@ static long op_descriptors(void)
 }
 
 static long (*const operations[])(void) = {
-    op_pin,    op_pin,       op_pin,         op_unpin,         op_unpin,    op_update,
-    op_update, op_update,    op_update,      op_switch,        op_switch,   op_update_va,
+    op_pin,       op_pin,         op_pin,           op_unpin,    op_unpin,       op_update,
+    op_update,    op_update,      op_update,        op_switch,   op_switch,      op_update_va,
     op_update_va, op_write_table, op_give_and_take, op_exchange, op_descriptors,
 };
 
