@@ -22,9 +22,10 @@
 #include "x86/guest_state.h"
 #include "x86/regs.h"
 #include "x86/smp.h"
+#include "x86/uaccess.h"
 #include "x86/vectors.h"
 
-#define FRAME_WORDS_MAX 11
+#define FRAME_WORDS 7 /* of every frame */
 
 bool pv_toggle_mode(struct vcpu *v)
 {
@@ -55,34 +56,53 @@ static uint64_t shown_flags(const struct vcpu *v, uint8_t mask)
 }
 
 /*
- * The common part of all bounces.  @frame has the words below rip, @nr of them,
- * rcx and r11 among them; room for the five above is left in it.
+ * Store a frame from @to upwards, @extra being the @nr words between r11 and
+ * rip.  False: the guest's stack cannot be written there.
  */
-static void bounce(struct vcpu *v, uint64_t handler, bool mask_events, uint64_t *frame,
+static bool frame_store(uint64_t *to, const struct cpu_user_regs *r, uint64_t cs, uint64_t flags,
+                        const uint64_t *extra, unsigned int nr)
+{
+    user_open();
+    user_store(r->rcx, to, fault);
+    user_store(r->r11, to + 1, fault);
+    to += 2;
+    for (; nr > 0; nr--) {
+        user_store(*extra++, to++, fault);
+    }
+    user_store(r->rip, to, fault);
+    user_store(cs, to + 1, fault);
+    user_store(flags, to + 2, fault);
+    user_store(r->rsp, to + 3, fault);
+    user_store(r->ss, to + 4, fault);
+    user_close();
+    return true;
+fault:
+    user_close();
+    return false;
+}
+
+/* The common part of all bounces; @extra as above. */
+static void bounce(struct vcpu *v, uint64_t handler, bool mask_events, const uint64_t *extra,
                    unsigned int nr)
 {
     struct cpu_user_regs *r = &v->regs;
     uint8_t mask = READ_ONCE(v->info->evtchn_upcall_mask);
     bool from_kernel = v->in_kernel;
     uint64_t sp = from_kernel ? r->rsp : v->pv.kernel_sp;
+    uint64_t cs = (from_kernel ? r->cs & ~3u : r->cs) | (uint64_t)mask << 32;
+    uint64_t len_bytes = (nr + FRAME_WORDS) * sizeof(*extra);
 
     if (unlikely(handler == 0)) {
         domain_crash(v->domain, "vCPU %u has no handler for what happened at rip %#lx", v->id,
                      r->rip);
         return;
     }
-    frame[0] = r->rcx;
-    frame[1] = r->r11;
-    frame[nr] = r->rip;
-    frame[nr + 1] = (from_kernel ? r->cs & ~3u : r->cs) | (uint64_t)mask << 32;
-    frame[nr + 2] = shown_flags(v, mask);
-    frame[nr + 3] = r->rsp;
-    frame[nr + 4] = r->ss;
     if (!from_kernel && !pv_toggle_mode(v)) {
         return;
     }
-    sp = (sp & ~15ul) - (nr + 5) * sizeof(frame[0]);
-    if (unlikely(copy_to_guest(GUEST_PTR(sp), frame, (nr + 5) * sizeof(frame[0])) != 0)) {
+    sp = (sp & ~15ul) - len_bytes;
+    if (unlikely(!guest_range_ok(GUEST_PTR(sp), len_bytes) ||
+                 !frame_store(user_addr(sp), r, cs, shown_flags(v, mask), extra, nr))) {
         domain_crash(v->domain, "vCPU %u's kernel stack at %#lx cannot be written", v->id, sp);
         return;
     }
@@ -105,21 +125,16 @@ static void bounce(struct vcpu *v, uint64_t handler, bool mask_events, uint64_t 
 void pv_inject(struct vcpu *v, unsigned int vector, uint32_t error)
 {
     const struct trap_info *t = &v->pv.traps[vector];
-    uint64_t frame[FRAME_WORDS_MAX];
-    unsigned int nr = 2;
+    uint64_t word = error;
 
-    if (HAS_ERROR >> vector & 1) {
-        frame[nr++] = error;
-    }
-    bounce(v, t->address, TI_GET_IF(t), frame, nr);
+    bounce(v, t->address, TI_GET_IF(t), &word, HAS_ERROR >> vector & 1);
 }
 
 void pv_inject_software(struct vcpu *v, unsigned int vector)
 {
     const struct trap_info *t = &v->pv.traps[vector];
-    uint64_t frame[FRAME_WORDS_MAX];
 
-    bounce(v, t->address, TI_GET_IF(t), frame, 2);
+    bounce(v, t->address, TI_GET_IF(t), NULL, 0);
 }
 
 void pv_inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
@@ -132,20 +147,18 @@ void pv_syscall_from_user(struct vcpu *v)
 {
     bool is_compat = v->regs.cs == FLAT_USER_CS32;
     const struct pv_callback *cb = is_compat ? &v->pv.syscall32 : &v->pv.syscall;
-    uint64_t frame[FRAME_WORDS_MAX];
 
     if (unlikely(cb->address == 0)) {
         v->regs.rip -= 2; /* a processor without the instruction would have stopped before it */
         pv_inject(v, VEC_UD, 0);
         return;
     }
-    bounce(v, cb->address, cb->mask_events, frame, 2);
+    bounce(v, cb->address, cb->mask_events, NULL, 0);
 }
 
 void pv_sysenter_from_user(struct vcpu *v)
 {
     const struct pv_callback *cb = &v->pv.sysenter;
-    uint64_t frame[FRAME_WORDS_MAX];
 
     v->regs.rflags &= ~(uint64_t)RFLAGS_TF;
     if (cb->address == 0) {
@@ -154,25 +167,19 @@ void pv_sysenter_from_user(struct vcpu *v)
     }
     v->regs.rip = 0;
     v->regs.ss = FLAT_USER_SS;
-    bounce(v, cb->address, cb->mask_events, frame, 2);
+    bounce(v, cb->address, cb->mask_events, NULL, 0);
 }
 
 void pv_deliver_upcall(struct vcpu *v)
 {
-    uint64_t frame[FRAME_WORDS_MAX];
-
-    bounce(v, v->pv.event.address, true, frame, 2);
+    bounce(v, v->pv.event.address, true, NULL, 0);
 }
 
 void pv_failsafe(struct vcpu *v)
 {
-    uint64_t frame[FRAME_WORDS_MAX];
+    const uint64_t selectors[] = { v->pv.ds, v->pv.es, v->pv.fs, v->pv.gs };
 
-    frame[2] = v->pv.ds;
-    frame[3] = v->pv.es;
-    frame[4] = v->pv.fs;
-    frame[5] = v->pv.gs;
-    bounce(v, v->pv.failsafe.address, true, frame, 6);
+    bounce(v, v->pv.failsafe.address, true, selectors, ARRAY_SIZE(selectors));
 }
 
 void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error)

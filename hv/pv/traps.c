@@ -110,7 +110,9 @@ void pv_exception(struct vcpu *v)
 {
     unsigned int vector = v->regs.entry_vector;
 
-    if (vector == VEC_INT80) {
+    if (likely(vector == VEC_PF)) {
+        trap_pf(v); /* the one whose speed matters */
+    } else if (vector == VEC_INT80) {
         trap_int80(v);
     } else if (vector < ARRAY_SIZE(handlers) && handlers[vector] != NULL) {
         handlers[vector](v);

@@ -58,18 +58,11 @@
     pop     %rdi
 .endm
 
-/* What the guest had in registers must not steer our speculation. */
+/*
+ * What the guest had in registers must not steer our speculation.  These are
+ * the ones that C keeps over calls; the others are written before long.
+ */
 .macro FORGET_REGS
-    xor     %eax, %eax
-    xor     %ecx, %ecx
-    xor     %edx, %edx
-    xor     %esi, %esi
-    xor     %r8d, %r8d
-    xor     %r9d, %r9d
-    xor     %r10d, %r10d
-.endm
-.macro FORGET_KEPT_REGS
-    xor     %r11d, %r11d
     xor     %ebp, %ebp
     xor     %r12d, %r12d
     xor     %r13d, %r13d
@@ -117,30 +110,42 @@ entry_stubs:
     movl    $vector, 4(%rsp)
     .if (vector == VEC_DB) || (vector == VEC_NMI) || (vector == VEC_DF) || (vector == VEC_MC)
     jmp     entry_own_stack
+    .elseif vector < 32
+    jmp     entry_exception
     .else
-    jmp     entry_trap
+    jmp     entry_interrupt
     .endif
     .set vector, vector + 1
     .endr
 
-    .balign 16
-entry_trap:
-    SAVE_REGS
-    testb   $3, REGS_cs(%rsp)
-    jz      trap_in_hv
+/* From a guest, frame complete: to the CPU's stack; leaves the vCPU in rdi and rbx. */
+.macro ENTER_HV
     lea     -VCPU_regs(%rsp), %rdi
     mov     -VCPU_regs(%rsp), %rsp
-
-/* rdi: the vCPU, frame complete; rsp: struct cpu. */
-trap_in_guest:
+    mov     %rdi, %rbx
     cld
     ALT_BEGIN
     clac
     ALT_IF  FEATURE_SMAP
-    xor     %ebx, %ebx
     FORGET_REGS
-    FORGET_KEPT_REGS
     STUFF_RETURNS
+.endm
+
+    .balign 16
+entry_exception:
+    SAVE_REGS
+    testb   $3, REGS_cs(%rsp)
+    jz      trap_in_hv
+    ENTER_HV
+    call    pv_exception
+    jmp     exit_known_vcpu
+
+    .balign 16
+entry_interrupt:
+    SAVE_REGS
+    testb   $3, REGS_cs(%rsp)
+    jz      trap_in_hv
+    ENTER_HV
     call    trap_from_guest
     jmp     exit_to_guest
 
@@ -184,7 +189,10 @@ entry_own_stack:
     mov     $(REGS_es / 8), %ecx
     rep movsq
     mov     %rbx, %rdi
-    jmp     trap_in_guest
+    FORGET_REGS
+    STUFF_RETURNS
+    call    trap_from_guest
+    jmp     exit_to_guest
 
 /*
  * SYSCALL of 64-bit code, from the CPU's stub: ss and rsp are pushed.
@@ -200,7 +208,7 @@ FUNCTION entry_syscall
     SAVE_REGS
     lea     -VCPU_regs(%rsp), %rbx
     mov     -VCPU_regs(%rsp), %rsp
-    FORGET_KEPT_REGS
+    FORGET_REGS
     STUFF_RETURNS
     cmpb    $0, VCPU_in_kernel(%rbx)
     je      syscall_in_user
@@ -222,12 +230,10 @@ END entry_syscall
 
 syscall_in_user:
     mov     %rbx, %rdi
-    FORGET_REGS
     call    pv_syscall_from_user
-    jmp     exit_to_guest
+    jmp     exit_known_vcpu
 sysenter_in_user:
     mov     %rbx, %rdi
-    FORGET_REGS
     call    pv_sysenter_from_user
     jmp     exit_to_guest
 
@@ -241,7 +247,7 @@ FUNCTION entry_syscall32
     SAVE_REGS
     lea     -VCPU_regs(%rsp), %rbx
     mov     -VCPU_regs(%rsp), %rsp
-    FORGET_KEPT_REGS
+    FORGET_REGS
     STUFF_RETURNS
     jmp     syscall_in_user
 END entry_syscall32
@@ -260,7 +266,7 @@ FUNCTION entry_sysenter
     SAVE_REGS
     lea     -VCPU_regs(%rsp), %rbx
     mov     -VCPU_regs(%rsp), %rsp
-    FORGET_KEPT_REGS
+    FORGET_REGS
     STUFF_RETURNS
     jmp     sysenter_in_user
 END entry_sysenter

@@ -27,7 +27,8 @@ static inline struct cpu_user_regs *vcpu_frame(struct vcpu *v)
     return (struct cpu_user_regs *)((char *)v + 8);
 }
 
-/* From entry.S: an exception or interrupt came in ring 3, in ring 0, on an IST stack in ring 0. */
+/* From entry.S: an interrupt, NMI, #MC or #DB came in ring 3; anything in ring 0; on an IST stack
+ * there. */
 void trap_from_guest(struct vcpu *v);
 void trap_from_hv(struct cpu_user_regs *regs);
 void trap_ist(struct cpu_user_regs *regs);
@@ -43,7 +44,8 @@ extern const char entry_syscall[], entry_sysenter[], entry_iret[];
  * and sched_idle_loop().  pv/ also supplies:
  */
 
-/* The guest's exception: any vector below 0x20 but NMI and #MC, or VEC_INT80. */
+/* From entry.S and trap_from_guest(): the guest's exception, any below 0x20 but NMI and #MC, or
+ * VEC_INT80. */
 void pv_exception(struct vcpu *v);
 
 /* An NMI that is not ours.  May run in the middle of anything: lock and print nothing. */

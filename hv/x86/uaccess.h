@@ -58,10 +58,22 @@ size_t must_check copy_user(void *dst, const void *src, size_t n);
 /* Zero @n bytes at a guest's address; returns as copy_user(). */
 size_t must_check clear_user(void *dst, size_t n);
 
+/*
+ * Several stores in a row: user_open(), any number of user_store(), which go to
+ * the label @fault when they fail, and user_close() on both ways.
+ */
 #ifdef MANSIO_HOST
 int must_check get_user64(uint64_t *value, const uint64_t *addr);
 int must_check put_user64(uint64_t value, uint64_t *addr);
 int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint64_t new);
+#define user_open()  ((void)0)
+#define user_close() ((void)0)
+#define user_store(value, addr, fault)                                                             \
+    do {                                                                                           \
+        if (put_user64(value, addr) != 0) {                                                        \
+            goto fault;                                                                            \
+        }                                                                                          \
+    } while (0)
 #else
 
 /* FEATURE_SMAP of x86/feature_bits.h, as text. */
@@ -69,7 +81,14 @@ int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint64_t new);
 #define USER_TEXT(x)  USER_TEXT_(x)
 #define USER_OPEN     ALT_INSN_IF("stac", USER_TEXT(FEATURE_SMAP))
 #define USER_CLOSE    ALT_INSN_IF("clac", USER_TEXT(FEATURE_SMAP))
+#define user_open()   __asm__ volatile(USER_OPEN ::: "memory", "cc")
 #define user_close()  __asm__ volatile(USER_CLOSE ::: "memory", "cc")
+#define user_store(value, addr, fault)                                                             \
+    __asm__ goto volatile("1: mov %0, %1\n\t" EXTABLE("1b", "%l[" #fault "]")                      \
+                          :                                                                        \
+                          : "r"((uint64_t)(value)), "m"(*(uint64_t *)(addr))                       \
+                          : "memory"                                                               \
+                          : fault)
 
 /* All of these: 0, or -EFAULT. */
 static inline int must_check get_user64(uint64_t *value, const uint64_t *addr)
