@@ -45,15 +45,22 @@ static __init const struct platform_clock *choose(void)
 {
     const struct platform_clock *c;
     const char *wanted = hv_options.clocksource;
+    bool is_known =
+        wanted[0] == '\0' || strcmp(wanted, "tsc") == 0; /* which it is, measured by the best */
 
     for (c = platform_clocks; c->name; c++) {
         if (strcmp(wanted, c->name) == 0) {
+            is_known = true;
             if (c->start()) {
                 return c;
             }
             log_warn("clocksource=%s: there is no usable %s; taking the best clock there is",
                      wanted, c->title);
         }
+    }
+    if (!is_known) {
+        log_warn("clocksource=%s: no such clock (hpet, acpi, pit, tsc); taking the best there is",
+                 wanted);
     }
     for (c = platform_clocks; c->name; c++) {
         if (strcmp(wanted, c->name) != 0 && c->start()) {

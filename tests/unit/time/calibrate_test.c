@@ -154,6 +154,21 @@ static void the_best_clock_there_is_is_taken(void **state)
     assert_in_range(fake_log_lines, 2, 4); /* one says why */
 }
 
+static void a_clock_that_nobody_knows_leaves_a_sentence(void **state)
+{
+    unsigned int lines;
+
+    time_init();
+    lines = fake_log_lines;
+    strcpy(hv_options.clocksource, "sundial");
+    time_init();
+    assert_int_equal(fake_log_lines, 2 * lines + 1);
+    strcpy(hv_options.clocksource, "tsc");
+    time_init();
+    assert_int_equal(fake_log_lines, 3 * lines + 1);
+    assert_string_equal(time_platform_name(), "good one");
+}
+
 static void a_short_start_up_gives_50_ppm(void **state)
 {
     for (uint64_t ms = 15; ms < 4000; ms = ms * 3 / 2) {
@@ -276,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_best_clock_there_is_is_taken, begin),
+        cmocka_unit_test_setup(a_clock_that_nobody_knows_leaves_a_sentence, begin),
         cmocka_unit_test_setup(a_short_start_up_gives_50_ppm, begin),
         cmocka_unit_test_setup(a_clock_that_wraps_in_start_up_is_told_by_the_guess, begin),
         cmocka_unit_test_setup(refinements_make_it_exact, begin),
