@@ -71,19 +71,24 @@
 .endm
 
 /*
- * Fill the return predictor with targets of ours.  With SMEP, which keeps us
- * from running guests' pages even speculatively, theirs do no harm.
- * Needs 256 bytes of stack.
+ * Fill the return predictor with targets of ours: 16 are all that it holds on
+ * most processors without SMEP.  With SMEP, which keeps us from running guests'
+ * pages even speculatively, theirs do no harm.  Needs 128 bytes of stack.
  */
-.macro STUFF_RETURNS
+.macro STUFF_16_RETURNS
     ALT_BEGIN
-    .rept 32
+    .rept 16
     call    1f
     int3
 1:
     .endr
-    add     $256, %rsp
+    add     $128, %rsp
+.endm
+.macro STUFF_RETURNS
+    STUFF_16_RETURNS
     ALT_UNLESS FEATURE_SMEP
+    STUFF_16_RETURNS
+    ALT_IF FEATURE_DEEP_RETURNS
 .endm
 
 /* rsp, anywhere in the CPU's block, to its struct cpu. */

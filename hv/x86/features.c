@@ -145,7 +145,29 @@ static __init uint64_t derived_bits(const struct cpu_features *f)
             bits |= 1ull << FEATURE_FXSR_LEAKS;
         }
     }
+
+    /* Before SMEP: Intel's return predictors had 16 entries, AMD's 12, then 24; others' are not
+     * known. */
+    if (!(f->bits >> FEATURE_SMEP & 1) && f->vendor != VENDOR_INTEL &&
+        !(f->vendor == VENDOR_AMD && f->family <= 0xf)) {
+        bits |= 1ull << FEATURE_DEEP_RETURNS;
+    }
     return bits;
+}
+
+/* What guests can read of us, or of each other, in spite of all page tables, where nothing is done
+ * against it. */
+static __init void warn_of_leaks(const struct cpu_features *f)
+{
+    uint64_t capabilities = 0;
+
+    if (f->vendor != VENDOR_INTEL || (msr_read_safe(MSR_ARCH_CAPABILITIES, &capabilities) == 0 &&
+                                      capabilities & ARCH_CAPABILITIES_RDCL_NO)) {
+        return;
+    }
+    log_warn(
+        "This processor lets a guest read all memory by speculation (Meltdown, L1TF): run only "
+        "guests here that you trust.");
 }
 
 /* PCID stays off: our mappings are global, and guests' are few per switch. */
@@ -175,8 +197,10 @@ __init void features_init(void)
             panic("This processor lacks %s: Mansio cannot run here.", required[i].name);
         }
     }
-    f->bits = bits_of(words) | derived_bits(f);
+    f->bits = bits_of(words);
+    f->bits |= derived_bits(f);
     f->cr4 = wanted_cr4();
+    warn_of_leaks(f);
     log_info("CPU: %s, family %#x, model %#x, stepping %u, features %#lx",
              f->name[0] ? f->name : "unnamed", f->family, f->model, f->stepping, f->bits);
 }
@@ -185,7 +209,8 @@ bool features_enable(void)
 {
     uint32_t words[NR_WORDS];
     uint64_t derived = 1ull << FEATURE_CPUID_FAULTING | 1ull << FEATURE_SYSENTER64 |
-                       1ull << FEATURE_SYSCALL32 | 1ull << FEATURE_FXSR_LEAKS;
+                       1ull << FEATURE_SYSCALL32 | 1ull << FEATURE_FXSR_LEAKS |
+                       1ull << FEATURE_DEEP_RETURNS;
     uint64_t missing;
 
     read_words(words);
