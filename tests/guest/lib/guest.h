@@ -39,6 +39,9 @@ _Noreturn void guest_power_off(void);
 /* Is @word on the guest's command line? */
 bool guest_option(const char *word);
 
+/* The decimal number after @name (`seed=`) there; @otherwise where there is none. */
+uint64_t guest_option_number(const char *name, uint64_t otherwise);
+
 /* ---- tests ---- */
 
 struct test {

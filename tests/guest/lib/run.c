@@ -44,23 +44,45 @@ bool test_failed(void)
     return nr_failures != 0;
 }
 
-bool guest_option(const char *word)
+/* What follows @start in the word of the command line that begins with it; NULL: none does. */
+static const char *find_word(const char *start)
 {
     const char *at = (const char *)start_info->cmd_line;
     unsigned int length = 0;
 
-    while (word[length]) {
+    while (start[length]) {
         length++;
     }
     while (*at) {
-        if (!memcmp(at, word, length) && (at[length] == ' ' || !at[length])) {
-            return true;
+        if (!memcmp(at, start, length)) {
+            return at + length;
         }
         while (*at && *at++ != ' ') {
             /* to the next word */
         }
     }
-    return false;
+    return NULL;
+}
+
+bool guest_option(const char *word)
+{
+    const char *end = find_word(word);
+
+    return end && (*end == ' ' || !*end);
+}
+
+uint64_t guest_option_number(const char *name, uint64_t otherwise)
+{
+    const char *at = find_word(name);
+    uint64_t n = 0;
+
+    if (!at) {
+        return otherwise;
+    }
+    for (; *at >= '0' && *at <= '9'; at++) {
+        n = n * 10 + (uint64_t)(*at - '0');
+    }
+    return n;
 }
 
 __attribute__((weak)) void guest_run(void)
