@@ -105,27 +105,55 @@ static __init void mark_frames(uint64_t first, uint64_t end, uint64_t ref)
     }
 }
 
-/* Everything is broken but RAM, and RAM is ours but what the allocator will get. */
+/* The free memory with the lowest frames at or after @at; false: none. */
+static __init bool next_free(uint64_t at, uint64_t *first, uint64_t *end)
+{
+    uint64_t nr;
+    mfn_t mfn;
+
+    *first = ~0ull;
+    for (unsigned int i = 0; early_left(i, &mfn, &nr); i++) {
+        if (nr && mfn.n >= at && mfn.n < *first) {
+            *first = mfn.n;
+            *end = mfn.n + nr;
+        }
+    }
+    return *first != ~0ull;
+}
+
+/* What is not free of the RAM [at, end) is ours. */
+static __init void mark_ours(uint64_t at, uint64_t end)
+{
+    uint64_t free, free_end;
+
+    while (at < end && next_free(at, &free, &free_end)) {
+        mark_frames(at, min(free, end), FRAME_HV | DOMID_XEN);
+        at = free_end;
+    }
+    if (at < end) {
+        mark_frames(at, end, FRAME_HV | DOMID_XEN);
+    }
+}
+
+/*
+ * All but RAM is broken, and RAM is ours but what the allocator will get: the
+ * words of that are zero already.
+ */
 __init void frame_table_mark_owners(void)
 {
-    uint64_t at = 0, first, end, nr, last = nr_frames_max;
-    mfn_t free;
+    uint64_t at = 0, first, end, last = nr_frames_max;
 
     /* Meanwhile the table ends where its memory does. */
     nr_frames_max = align_up(last, FRAME_GRAIN * GRAINS_PER_LARGE);
-
     for (uint32_t i = 0; i < boot_info.nr_e820; i++) {
         if (ram_of_entry(i, &first, &end)) {
             mark_frames(at, first, FRAME_BROKEN | DOMID_INVALID);
-            mark_frames(first, end, FRAME_HV | DOMID_XEN);
+            mark_ours(first, end);
             at = end;
         }
     }
     mark_frames(at, nr_frames_max, FRAME_BROKEN | DOMID_INVALID);
     nr_frames_max = last;
-    for (unsigned int i = 0; early_left(i, &free, &nr); i++) {
-        memset(frame_of(free), 0, nr * sizeof(struct frame));
-    }
 }
 
 __init void frame_table_init(void)
