@@ -5,15 +5,6 @@
 
 #include "x86/uaccess.h"
 
-bool guest_range_ok(struct guest_ptr p, uint64_t len_bytes)
-{
-    /* The lower half, or what lies above our range; by subtraction, since a sum may wrap. */
-    if (p.va < 0x0000800000000000ul) {
-        return len_bytes <= 0x0000800000000000ul - p.va;
-    }
-    return p.va >= HYPERVISOR_VIRT_END && len_bytes <= 0ul - p.va;
-}
-
 int copy_from_guest(void *to, struct guest_ptr from, size_t len_bytes)
 {
     if (unlikely(!guest_range_ok(from, len_bytes))) {

@@ -30,7 +30,14 @@ static inline struct guest_ptr guest_ptr_add(struct guest_ptr p, uint64_t bytes)
 }
 
 /* Is [p, p + bytes) outside the hypervisor and canonical? */
-bool guest_range_ok(struct guest_ptr p, uint64_t len_bytes);
+static inline bool guest_range_ok(struct guest_ptr p, uint64_t len_bytes)
+{
+    /* The lower half, or what lies above our range; by subtraction, since a sum may wrap. */
+    if (p.va < 0x0000800000000000ul) {
+        return len_bytes <= 0x0000800000000000ul - p.va;
+    }
+    return p.va >= HYPERVISOR_VIRT_END && len_bytes <= 0ul - p.va;
+}
 
 /* 0 or -EFAULT; after a failure the destination may be partly written. */
 int must_check copy_from_guest(void *to, struct guest_ptr from, size_t len_bytes);

@@ -49,19 +49,12 @@ static bool owner_exists(domid_t id)
     return d != NULL;
 }
 
-/* Decode the foreigndom argument: low half the owner of frames, high half the owner of tables plus
- * one. */
-static long find_parties(struct mmu_parties *p, uint32_t foreigndom)
+/* Decode foreigndom: low half the owner of frames, high half the owner of tables plus one. */
+static noinline long find_foreign(struct mmu_parties *p, struct domain *self, uint32_t foreigndom)
 {
-    struct domain *self = current()->domain;
     domid_t owner = (domid_t)foreigndom;
     uint32_t pt = foreigndom >> 16;
 
-    p->pt = self;
-    p->owner = self->id;
-    if (likely(foreigndom == DOMID_SELF)) {
-        return 0;
-    }
     if (owner != DOMID_SELF) {
         p->owner = owner;
     }
@@ -82,6 +75,15 @@ static long find_parties(struct mmu_parties *p, uint32_t foreigndom)
     return 0;
 }
 
+static always_inline long find_parties(struct mmu_parties *p, uint32_t foreigndom)
+{
+    struct domain *self = current()->domain;
+
+    p->pt = self;
+    p->owner = self->id;
+    return likely(foreigndom == DOMID_SELF) ? 0 : find_foreign(p, self, foreigndom);
+}
+
 /* ----------------------------------------------------- progress of lists -- */
 
 struct list_call { /* the arguments as they will be on a restart */
@@ -92,10 +94,9 @@ struct list_call { /* the arguments as they will be on a restart */
     uint32_t done;
 };
 
-/* 0, or what to return at once.  No entries at all, with only the mark of a restart, ask for
- * nothing. */
-static long list_begin(struct list_call *c, uint64_t list, uint64_t count, uint64_t done_at,
-                       uint64_t foreigndom, size_t size)
+/* 0, or what to return at once.  No entries but the mark of a restart ask for nothing. */
+static always_inline long list_begin(struct list_call *c, uint64_t list, uint64_t count,
+                                     uint64_t done_at, uint64_t foreigndom, size_t size)
 {
     *c = (struct list_call){ .list = list,
                              .left = (uint32_t)count & ~MMU_UPDATE_PREEMPTED,
@@ -115,7 +116,7 @@ static long list_begin(struct list_call *c, uint64_t list, uint64_t count, uint6
 }
 
 /* Tell how far it went, if it can be told; a list that is not finished is called again. */
-static long list_end(struct list_call *c, long rc)
+static noinline long list_tell(struct list_call *c, long rc)
 {
     if (c->done_at != 0 && copy_to_guest(GUEST_PTR(c->done_at), &c->done, sizeof(c->done)) != 0) {
         log_guest(current()->domain->id, "the counter of a list at %#lx cannot be written",
@@ -128,6 +129,11 @@ static long list_end(struct list_call *c, long rc)
         return hcall_restart(args, ARRAY_SIZE(args));
     }
     return rc;
+}
+
+static always_inline long list_end(struct list_call *c, long rc)
+{
+    return likely(c->done_at == 0 && rc != -ERESTART) ? rc : list_tell(c, rc);
 }
 
 static void list_advance(struct list_call *c, uint32_t n, size_t size)
