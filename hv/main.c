@@ -13,6 +13,7 @@
 #include "domain/memory.h"
 #include "drivers/acpi.h"
 #include "drivers/console.h"
+#include "drivers/efi.h"
 #include "drivers/power.h"
 #include "drivers/uart.h"
 #include "event/event.h"
@@ -268,6 +269,7 @@ __init static void find_machine(void)
     if (!acpi_init(&acpi_mem_ops, boot_info.rsdp)) {
         log_warn("ACPI: no usable tables: one CPU, no IOAPIC, no power off");
     }
+    efi_init(boot_info.efi_system_table, map_acpi);
     lapic_init(acpi_info.lapic, max_apic_id());
 }
 

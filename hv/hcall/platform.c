@@ -3,14 +3,15 @@
  * platform_op: what only the hardware domain may ask of the machine.
  *
  * Firmware is asked nothing here: BIOS disk and display information was lost
- * when the loader left real mode (-ESRCH ends the enumerations), EFI runtime
- * services are not called (-ENOSYS, as on a machine without EFI).
+ * when the loader left real mode (-ESRCH ends the enumerations), and EFI's
+ * runtime services are not called (-ENOSYS); where EFI's tables are is told.
  */
 #include "hcall/hcall.h"
 
 #include <xen/platform.h>
 
 #include "drivers/acpi.h"
+#include "drivers/efi.h"
 #include "drivers/power.h"
 #include "sys/log.h"
 #include "time/time.h"
@@ -41,6 +42,40 @@ static long op_settime64(struct xen_platform_op *op)
     return set_time(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
 }
 
+/* As much as fits of the vendor's name; the size in and out is in bytes. */
+static long efi_vendor(union xenpf_efi_info *info)
+{
+    uint32_t bytes = min(info->vendor.bufsz & ~1u, efi_info.vendor_bytes);
+
+    info->vendor.revision = efi_info.firmware_revision;
+    if (copy_to_guest(guest_ptr_of(info->vendor.name), efi_info.vendor, bytes) != 0) {
+        return -EFAULT;
+    }
+    info->vendor.bufsz = efi_info.vendor_bytes;
+    return 0;
+}
+
+static long efi_firmware_info(uint32_t index, union xenpf_efi_info *info)
+{
+    if (!efi_info.is_present) {
+        return -ENOSYS;
+    }
+    switch (index) {
+    case XEN_FW_EFI_VERSION:
+    case XEN_FW_EFI_RT_VERSION:
+        info->version = efi_info.revision;
+        return 0;
+    case XEN_FW_EFI_CONFIG_TABLE:
+        info->cfg.addr = efi_info.config_tables.a;
+        info->cfg.nent = efi_info.nr_config_tables;
+        return 0;
+    case XEN_FW_EFI_VENDOR:
+        return efi_vendor(info);
+    default:
+        return -ENOSYS;
+    }
+}
+
 static long op_firmware_info(struct xen_platform_op *op)
 {
     switch (op->u.firmware_info.type) {
@@ -52,7 +87,7 @@ static long op_firmware_info(struct xen_platform_op *op)
         op->u.firmware_info.u.kbd_shift_flags = 0;
         return 0;
     case XEN_FW_EFI_INFO:
-        return -ENOSYS;
+        return efi_firmware_info(op->u.firmware_info.index, &op->u.firmware_info.u.efi_info);
     default:
         return -EINVAL;
     }
