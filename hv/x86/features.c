@@ -129,6 +129,17 @@ static __init void identify(struct cpu_features *f)
     }
 }
 
+/*
+ * QEMU's emulation before version 9.1 takes the stack of an IRET within ring 3
+ * for one of ring 0's, and SMAP forbids that: kernels do so to synchronise.
+ */
+static __init bool has_broken_smap(void)
+{
+    struct cpuid_regs r = cpuid(0x40000000u, 0);
+
+    return cpuid(1, 0).c >> 31 && r.b == 0x54474354 && r.c == 0x43544743 && r.d == 0x47435447;
+}
+
 /* Features that are not one bit of CPUID. */
 static __init uint64_t derived_bits(const struct cpu_features *f)
 {
@@ -199,6 +210,10 @@ __init void features_init(void)
     }
     f->bits = bits_of(words);
     f->bits |= derived_bits(f);
+    if (f->bits >> FEATURE_SMAP & 1 && has_broken_smap()) {
+        log_info("An emulator whose SMAP may be broken: SMAP is not used.");
+        f->bits &= ~(1ull << FEATURE_SMAP);
+    }
     f->cr4 = wanted_cr4();
     warn_of_leaks(f);
     log_info("CPU: %s, family %#x, model %#x, stepping %u, features %#lx",
