@@ -48,7 +48,7 @@ ifneq ($(findstring clang,$(notdir $(CC))),)
 # Variables of other files are reached directly here as well: there is one image and no other.
 CFLAGS   += -fdirect-access-external-data -Wthread-safety
 endif
-LDFLAGS  := -nostdlib -static -z noexecstack -z norelro -z max-page-size=4096 --build-id=none \
+LDFLAGS  := -nostdlib -static -z noexecstack -z norelro -z max-page-size=4096 --build-id=sha1 \
 	    --no-warn-rwx-segments --fatal-warnings
 
 SRCS_C := $(filter-out hv/x86/asm-offsets.c,$(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c)))

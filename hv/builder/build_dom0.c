@@ -26,6 +26,7 @@
 #include "sys/boot_info.h"
 #include "sys/log.h"
 #include "sys/options.h"
+#include "x86/regs.h"
 
 #define EVTCHN_MAX_PORT 4095u /* all that two levels have */
 #define GRANT_FRAMES    64u   /* unless the command line says otherwise */
@@ -313,6 +314,8 @@ static int __init start_vcpu(struct making *b)
     v->regs.ss = FLAT_KERNEL_SS;
     v->regs.rflags = RFLAGS_START;
     v->in_kernel = 1;
+    v->pv.dr[6] = DR6_DEFAULT;
+    v->pv.dr[7] = DR7_DEFAULT;
     for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
         b->d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     }

@@ -459,13 +459,15 @@ int evtchn_send(struct domain *d, evtchn_port_t port)
     return rc;
 }
 
+/* Ports that are free have bits, too; those for which there is no memory yet have never been in
+ * use. */
 int evtchn_unmask(struct domain *d, evtchn_port_t port)
 {
     struct evtchn *c;
     int rc = -EINVAL;
 
     spin_lock(&d->evtchn->lock);
-    c = evtchn_find(d, port);
+    c = port < d->evtchn->nr_ports ? slot(d->evtchn, port) : NULL;
     if (c != NULL) {
         rc = 0;
         if (bit_atomic_test_clear(d->shared_info->evtchn_mask, port) &&

@@ -158,6 +158,9 @@ int pirq_bind(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t por
 {
     struct pirq *p = find(d, pirq);
 
+    if (p == NULL && pirq < irq_nr_gsis() && !rangeset_contains(&d->irqs, pirq, pirq)) {
+        return -EPERM;
+    }
     (void)flags; /* sharing between domains is not offered; within one it needs nothing of us */
     if (p == NULL) {
         return -EINVAL;

@@ -52,6 +52,7 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [__HYPERVISOR_xenpmu_op] = hcall_xenpmu_op,
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
+    [__HYPERVISOR_hvm_op] = hcall_hvm_op,
     [__HYPERVISOR_sysctl] = hcall_sysctl,
     [__HYPERVISOR_domctl] = hcall_domctl,
     /* Numbers that are old, not ours to offer, or not given out. */
@@ -61,7 +62,6 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [19] = hcall_none,
     [27] = hcall_none,
     [31] = hcall_none,
-    [34] = hcall_none,
     [37 ... 39] = hcall_none,
     [41 ... 63] = hcall_none,
 };

@@ -77,18 +77,19 @@ static long op_query_size(struct guest_ptr arg)
 static long op_set_version(struct guest_ptr arg)
 {
     struct gnttab_set_version op;
+    long rc = 0;
 
     if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
         return -EFAULT;
     }
-    if (op.version != 1 && op.version != 2) {
-        return -EINVAL;
-    }
     if (op.version == 2) {
         log_guest(current()->domain->id, "asks for grant tables of version 2; there is version 1");
-        return -ENOSYS;
+        rc = -ENOSYS;
+    } else if (op.version != 1) {
+        rc = -EINVAL;
     }
-    return copy_to_guest(arg, &op, sizeof(op));
+    op.version = 1; /* the one in force, whatever was asked for */
+    return copy_to_guest(arg, &op, sizeof(op)) != 0 ? -EFAULT : rc;
 }
 
 static long op_get_version(struct guest_ptr arg)

@@ -361,9 +361,83 @@ static long op_machphys_mapping(uint64_t cmd, uint64_t arg)
 {
     struct xen_machphys_mapping m = { .v_start = MACH2PHYS_VIRT_START,
                                       .v_end = MACH2PHYS_VIRT_END,
-                                      .max_mfn = MACH2PHYS_NR_ENTRIES - 1 };
+                                      .max_mfn = nr_frames_max - 1 };
 
     (void)cmd;
+    return copy_to_guest(GUEST_PTR(arg), &m, sizeof(m));
+}
+
+/* Where the M2P's memory is, in pieces of 2 MiB; a piece that is not there is told as the one
+ * before. */
+static long op_machphys_mfn_list(uint64_t cmd, uint64_t arg)
+{
+    struct xen_machphys_mfn_list l;
+    xen_pfn_t mfn = 0;
+    uint32_t i;
+
+    (void)cmd;
+    if (copy_from_guest(&l, GUEST_PTR(arg), sizeof(l)) != 0) {
+        return -EFAULT;
+    }
+    for (i = 0; i < min((uint64_t)l.max_extents, m2p_nr_pieces()); i++) {
+        mfn_t piece = m2p_piece(i);
+
+        mfn = mfn_eq(piece, MFN_INVALID) ? mfn : piece.n;
+        if (copy_elem_to_guest(guest_ptr_of(l.extent_start), i, &mfn, sizeof(mfn)) != 0) {
+            return -EFAULT;
+        }
+    }
+    l.nr_extents = i;
+    return copy_to_guest(GUEST_PTR(arg), &l, sizeof(l));
+}
+
+/*
+ * Tools ask before they build a domain whether its memory is there.  Nothing is
+ * set aside: who allocates first has it.
+ */
+static long op_claim_pages(uint64_t cmd, uint64_t arg)
+{
+    struct xen_memory_reservation r;
+    struct domain *d;
+    long rc;
+
+    (void)cmd;
+    if (copy_from_guest(&r, GUEST_PTR(arg), sizeof(r)) != 0) {
+        return -EFAULT;
+    }
+    if (!current()->domain->is_privileged) {
+        return -EPERM;
+    }
+    if (!guest_ptr_null(guest_ptr_of(r.extent_start)) || r.extent_order != 0 || r.mem_flags != 0) {
+        return -EINVAL;
+    }
+    d = target(r.domid, &rc);
+    if (d == NULL) {
+        return rc;
+    }
+    if (r.nr_extents != 0 && (r.nr_extents <= d->nr_pages || r.nr_extents > d->max_pages)) {
+        rc = -EINVAL;
+    } else if (r.nr_extents != 0 && r.nr_extents - d->nr_pages > pages_nr_free()) {
+        log_warn("d%u: %lu pages are more than there are", d->id, r.nr_extents);
+        rc = -ENOMEM;
+    }
+    domain_put(d);
+    return rc;
+}
+
+/* Without an IOMMU no device has memory that guests must leave free for it. */
+static long op_reserved_device_memory_map(uint64_t cmd, uint64_t arg)
+{
+    struct xen_reserved_device_memory_map m;
+
+    (void)cmd;
+    if (copy_from_guest(&m, GUEST_PTR(arg), sizeof(m)) != 0) {
+        return -EFAULT;
+    }
+    if (m.flags & ~XENMEM_RDM_ALL) {
+        return -EINVAL;
+    }
+    m.nr_entries = 0;
     return copy_to_guest(GUEST_PTR(arg), &m, sizeof(m));
 }
 
@@ -404,7 +478,10 @@ static long (*const ops[])(uint64_t cmd, uint64_t arg) = {
     [XENMEM_current_reservation] = op_current_reservation,
     [XENMEM_maximum_reservation] = op_maximum_reservation,
     [XENMEM_maximum_gpfn] = op_maximum_gpfn,
+    [XENMEM_machphys_mfn_list] = op_machphys_mfn_list,
     [XENMEM_machine_memory_map] = op_machine_memory_map,
+    [XENMEM_claim_pages] = op_claim_pages,
+    [XENMEM_reserved_device_memory_map] = op_reserved_device_memory_map,
     [XENMEM_machphys_mapping] = op_machphys_mapping,
     [XENMEM_get_sharing_freed_pages] = op_no_sharing,
     [XENMEM_get_sharing_shared_pages] = op_no_sharing,

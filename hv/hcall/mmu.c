@@ -11,6 +11,9 @@
  */
 #include "hcall/hcall.h"
 
+#include "lib/string.h"
+#include "mm/frame_use.h"
+#include "mm/phys.h"
 #include "pv/descriptors.h"
 #include "pv/mmu.h"
 #include "sys/log.h"
@@ -319,9 +322,10 @@ static long ext_flush(const struct domain *d, const struct mmuext_op *op)
         flush_page_local(op->arg1.linear_addr);
         return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
-        return flush_vcpus(d, (uintptr_t)op->arg2.vcpumask.p, false, 0);
+        return flush_vcpus(d, (uintptr_t)op->arg2.vcpumask.p, false, 0) ? -EINVAL : 0;
     case MMUEXT_INVLPG_MULTI:
-        return flush_vcpus(d, (uintptr_t)op->arg2.vcpumask.p, true, op->arg1.linear_addr);
+        return flush_vcpus(d, (uintptr_t)op->arg2.vcpumask.p, true, op->arg1.linear_addr) ? -EINVAL
+                                                                                          : 0;
     case MMUEXT_TLB_FLUSH_ALL:
         flush_remote(d, NULL, false, 0);
         return 0;
@@ -331,14 +335,61 @@ static long ext_flush(const struct domain *d, const struct mmuext_op *op)
     }
 }
 
+/* A frame of plain memory of @d's, zeroed or copied: what a guest may do itself where it has it
+ * mapped. */
+static long ext_page(struct domain *d, const struct mmuext_op *op)
+{
+    mfn_t to = MFN(op->arg1.mfn), from = MFN(op->arg2.src_mfn);
+    bool is_copy = op->cmd == MMUEXT_COPY_PAGE;
+    long rc = mmu_drain(d);
+
+    if (rc != 0) {
+        return rc;
+    }
+    if (is_copy && (!frame_valid(from) || !frame_get(frame_of(from), d->id))) {
+        log_guest(d->id, "frame %#lx is not its own to copy", from.n);
+        return -EINVAL;
+    }
+    if (!frame_valid(to) || !frame_get_writable(frame_of(to), d->id, &d->dirty_cpus, 0)) {
+        log_guest(d->id, "frame %#lx is not its own to write", to.n);
+        rc = -EINVAL;
+    } else {
+        if (is_copy) {
+            memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
+        } else {
+            memset(mfn_to_virt(to), 0, PAGE_SIZE);
+        }
+        frame_put_writable(frame_of(to));
+    }
+    if (is_copy) {
+        frame_put(frame_of(from));
+    }
+    return rc;
+}
+
+/* What concerns the calling processor, and not a domain's frames. */
+static bool is_of_caller(uint32_t cmd)
+{
+    return cmd == MMUEXT_NEW_BASEPTR || cmd == MMUEXT_NEW_USER_BASEPTR || cmd == MMUEXT_SET_LDT ||
+           (cmd >= MMUEXT_TLB_FLUSH_LOCAL && cmd <= MMUEXT_FLUSH_CACHE) ||
+           cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
+}
+
 static long ext_one(struct mmu_parties *p, const struct mmuext_op *op)
 {
     struct vcpu *v = current();
 
+    if (p->pt != v->domain && is_of_caller(op->cmd)) {
+        return -EPERM;
+    }
     switch (op->cmd) {
     case MMUEXT_PIN_L1_TABLE ... MMUEXT_NEW_BASEPTR:
     case MMUEXT_NEW_USER_BASEPTR:
-        return ext_tables(p, op);
+        /* DOMID_XEN and DOMID_IO have no tables. */
+        return p->pt == NULL ? -EINVAL : ext_tables(p, op);
+    case MMUEXT_CLEAR_PAGE:
+    case MMUEXT_COPY_PAGE:
+        return p->pt == NULL ? -EINVAL : ext_page(p->pt, op);
     case MMUEXT_TLB_FLUSH_LOCAL ... MMUEXT_INVLPG_ALL:
         return ext_flush(v->domain, op);
     case MMUEXT_FLUSH_CACHE:
@@ -381,7 +432,7 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
             rc = -EFAULT;
             break;
         }
-        rc = p.pt == NULL ? -EINVAL : ext_one(&p, &op); /* DOMID_XEN and DOMID_IO have no tables */
+        rc = ext_one(&p, &op);
         if (rc == 0) {
             list_advance(&c, 1, sizeof(op));
             if (c.left > 0 && this_cpu()->softirqs != 0 && preempt_pending()) {

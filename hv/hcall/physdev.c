@@ -8,10 +8,15 @@
 
 #include <xen/physdev.h>
 
+#include "drivers/acpi.h"
 #include "drivers/pci.h"
 #include "event/event.h"
 #include "irq/irq.h"
+#include "lib/bits.h"
+#include "mm/page_alloc.h"
 #include "sys/log.h"
+
+#define REMOVED_ORDER 1u /* of pages, for 65536 bits */
 
 static long op_irq_status_query(struct guest_ptr arg)
 {
@@ -63,7 +68,7 @@ static long op_apic_read(struct guest_ptr arg)
         return -EFAULT;
     }
     rc = irq_ioapic_read(PADDR(op.apic_physbase), op.reg, &op.value);
-    return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
+    return copy_to_guest(arg, &op, sizeof(op)) != 0 ? -EFAULT : rc;
 }
 
 /* IOAPICs are ours: what a guest writes is accepted and dropped, as it programs lines by other
@@ -72,7 +77,10 @@ static long op_apic_write(struct guest_ptr arg)
 {
     struct physdev_apic op;
 
-    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    return irq_ioapic_read(PADDR(op.apic_physbase), op.reg, &op.value);
 }
 
 static long op_alloc_irq_vector(struct guest_ptr arg)
@@ -82,8 +90,8 @@ static long op_alloc_irq_vector(struct guest_ptr arg)
     if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
         return -EFAULT;
     }
-    op.vector = op.irq;
-    return op.irq >= irq_nr_gsis() ? -EINVAL : copy_to_guest(arg, &op, sizeof(op));
+    op.vector = op.irq; /* the guest has no use for a vector of ours */
+    return copy_to_guest(arg, &op, sizeof(op));
 }
 
 static long op_eoi(struct guest_ptr arg)
@@ -109,6 +117,9 @@ static int map_msi(struct domain *d, struct physdev_map_pirq *op)
         .table_base = PADDR(op->table_base),
     };
 
+    if (op->index != -1) {
+        return -EINVAL; /* which interrupt it becomes is our choice */
+    }
     return pirq_map_msi(d, &rq, &op->pirq);
 }
 
@@ -140,7 +151,7 @@ static long op_map_pirq(struct guest_ptr arg)
         return -ESRCH;
     }
     rc = map_pirq(current()->domain, &op);
-    return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
+    return copy_to_guest(arg, &op, sizeof(op)) != 0 ? -EFAULT : rc;
 }
 
 static long op_unmap_pirq(struct guest_ptr arg)
@@ -170,7 +181,40 @@ static long op_mmcfg_reserved(struct guest_ptr arg)
 {
     struct physdev_pci_mmcfg_reserved op;
 
-    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    if (op.flags & ~XEN_PCI_MMCFG_RESERVED) {
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < acpi_info.nr_segments; i++) {
+        if (acpi_info.segments[i].base == op.address &&
+            acpi_info.segments[i].segment == op.segment) {
+            return 0; /* the window is in use already: dom0 only confirms it */
+        }
+    }
+    return -ENODEV;
+}
+
+/* Devices of segment 0 that dom0 has taken out, a bit for each; NULL: none yet. */
+static uint64_t *removed;
+
+static long note_removed(unsigned int bit)
+{
+    uint64_t *none = NULL, *bits = READ_ONCE(removed);
+
+    if (bits == NULL) {
+        bits = pages_alloc_hv(REMOVED_ORDER);
+        if (bits == NULL) {
+            return -ENOMEM;
+        }
+        if (!__atomic_compare_exchange_n(&removed, &none, bits, false, __ATOMIC_SEQ_CST,
+                                         __ATOMIC_SEQ_CST)) {
+            pages_free_hv(bits, REMOVED_ORDER);
+            bits = none;
+        }
+    }
+    return bit_atomic_test_set(bits, bit) ? -ENODEV : 0;
 }
 
 static long op_pci_device_add(struct guest_ptr arg)
@@ -182,18 +226,26 @@ static long op_pci_device_add(struct guest_ptr arg)
         return -EFAULT;
     }
     a = (struct pci_address){ .segment = op.seg, .bus = op.bus, .devfn = op.devfn };
-    if (!pci_exists(a)) {
-        return -ENODEV;
-    }
     log_debug("PCI device " PCI_FMT, PCI_ARGS(a));
+    if (a.segment == 0 && READ_ONCE(removed) != NULL) {
+        bit_atomic_clear(removed, a.bus << 8 | a.devfn);
+    }
     return 0;
 }
 
 static long op_pci_device_remove(struct guest_ptr arg)
 {
     struct physdev_pci_device op;
+    struct pci_address a;
 
-    return copy_from_guest(&op, arg, sizeof(op)) != 0 ? -EFAULT : 0;
+    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+        return -EFAULT;
+    }
+    a = (struct pci_address){ .segment = op.seg, .bus = op.bus, .devfn = op.devfn };
+    if (a.segment != 0) {
+        return 0; /* of those nothing is kept */
+    }
+    return pci_exists(a) ? note_removed(a.bus << 8 | a.devfn) : -ENODEV;
 }
 
 /* What pciback does around giving a device away; nothing has to be kept here yet for it to stay

@@ -191,8 +191,7 @@ static long vcpu_register_runstate(struct vcpu *v, struct guest_ptr arg)
     struct vcpu_register_runstate_memory_area a;
     struct vcpu_runstate_info r;
 
-    if (copy_from_guest(&a, arg, sizeof(a)) != 0 ||
-        !guest_range_ok(GUEST_PTR(a.addr.p), sizeof(r))) {
+    if (copy_from_guest(&a, arg, sizeof(a)) != 0 || !pv_address_ok(a.addr.p)) {
         return -EFAULT;
     }
     v->runstate_guest = a.addr.p;
@@ -207,8 +206,7 @@ static long vcpu_register_time(struct vcpu *v, struct guest_ptr arg)
 {
     struct vcpu_register_time_memory_area a;
 
-    if (copy_from_guest(&a, arg, sizeof(a)) != 0 ||
-        !guest_range_ok(GUEST_PTR(a.addr.p), sizeof(struct vcpu_time_info))) {
+    if (copy_from_guest(&a, arg, sizeof(a)) != 0 || !pv_address_ok(a.addr.p)) {
         return -EFAULT;
     }
     v->time_info_guest = a.addr.p;
@@ -223,7 +221,7 @@ static long vcpu_set_periodic(struct vcpu *v, struct guest_ptr arg)
     if (copy_from_guest(&t, arg, sizeof(t)) != 0) {
         return -EFAULT;
     }
-    return vtimer_set_periodic(v, t.period_ns);
+    return t.period_ns == 0 ? -EINVAL : vtimer_set_periodic(v, t.period_ns);
 }
 
 static long vcpu_stop_periodic(struct vcpu *v, struct guest_ptr arg)

@@ -4,6 +4,7 @@
 #include "hcall/hcall.h"
 
 #include <xen/callback.h>
+#include <xen/hvm/hvm_op.h>
 #include <xen/nmi.h>
 
 #include "lib/string.h"
@@ -201,6 +202,18 @@ long hcall_nmi_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e
     default:
         return -ENOSYS;
     }
+}
+
+/* No domain is of the hardware-assisted kind, and so none has parameters. */
+long hcall_hvm_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    struct xen_hvm_param param;
+
+    UNUSED(c, d, e, f);
+    if ((uint32_t)cmd != HVMOP_set_param && (uint32_t)cmd != HVMOP_get_param) {
+        return -ENOSYS;
+    }
+    return copy_from_guest(&param, GUEST_PTR(arg), sizeof(param)) != 0 ? -EFAULT : -EINVAL;
 }
 
 /* Performance counters are not shared out; kernels go on without. */

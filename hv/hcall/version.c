@@ -14,10 +14,12 @@
 #include "lib/format.h"
 #include "lib/string.h"
 #include "sys/boot_info.h"
+#include "sys/image.h"
 #include "sys/log.h"
 #include "sys/version.h"
 
 #define ABI_VERSION (4u << 16 | 17u)
+#define BUILD_ID_AT 16u    /* in the ELF note: behind three lengths and "GNU" */
 #define IO_CHUNK    128u   /* bytes of console text copied at a time */
 #define IO_TEXT_MAX 65536u /* bytes of one write; kernels write lines */
 
@@ -90,10 +92,7 @@ static long op_get_features(struct guest_ptr arg)
     }
     fi.submap = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
                 1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |
-                1u << XENFEAT_direct_mapped;
-    if (d->vm_assist & (1u << VMASST_TYPE_pae_extended_cr3)) {
-        fi.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
-    }
+                1u << XENFEAT_direct_mapped | 1u << XENFEAT_pae_pgdir_above_4gb;
     if (d->is_hardware) {
         fi.submap |= 1u << XENFEAT_dom0;
     }
@@ -102,8 +101,7 @@ static long op_get_features(struct guest_ptr arg)
 
 static long op_pagesize(struct guest_ptr arg)
 {
-    (void)arg;
-    return (long)PAGE_SIZE;
+    return guest_ptr_null(arg) ? (long)PAGE_SIZE : -EINVAL;
 }
 
 static long op_guest_handle(struct guest_ptr arg)
@@ -116,11 +114,31 @@ static long op_commandline(struct guest_ptr arg)
     return give_text(arg, boot_info.cmdline, sizeof(xen_commandline_t));
 }
 
-/* The image is linked without one, so that equal sources make equal images. */
+/* The linker's hash of the image; how long it is, and itself if there is room. */
 static long op_build_id(struct guest_ptr arg)
 {
-    (void)arg;
-    return current()->domain->is_privileged ? -ENODATA : -EPERM;
+    const uint8_t *id = __build_id_start + BUILD_ID_AT;
+    uint32_t len_bytes = (uint32_t)(__build_id_end - id);
+    xen_build_id_t build_id;
+
+    if (!current()->domain->is_privileged) {
+        return -EPERM;
+    }
+    if (guest_ptr_null(arg)) {
+        return len_bytes;
+    }
+    if (copy_from_guest(&build_id, arg, sizeof(build_id)) != 0) {
+        return -EFAULT;
+    }
+    if (build_id.len == 0) {
+        return -EINVAL;
+    }
+    if (build_id.len < len_bytes) {
+        return -ENOBUFS;
+    }
+    return copy_to_guest(guest_ptr_add(arg, sizeof(build_id)), id, len_bytes) != 0
+               ? -EFAULT
+               : (long)len_bytes;
 }
 
 static const struct hcall_op ops[] = {
@@ -179,6 +197,9 @@ static long console_input(uint32_t len, struct guest_ptr to)
     char chunk[IO_CHUNK];
     size_t n = console_read(chunk, min(len, IO_CHUNK));
 
+    if (n == 0) {
+        return 0;
+    }
     return copy_to_guest(to, chunk, n) != 0 ? -EFAULT : (long)n;
 }
 

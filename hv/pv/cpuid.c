@@ -62,14 +62,22 @@ static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
 #define E7D_INVARIANT (1u << 8)
 #define OSXSAVE       (1u << 27)
 
+/* SYSENTER is Intel's in 64-bit mode; the hardware domain asks for the MTRRs by platform_op. */
+static uint32_t shown_basic(const struct vcpu *v)
+{
+    return (shown_1d & ~(cpu_features.vendor == VENDOR_INTEL ? 0 : SHOW(SEP))) |
+           (v->domain->is_hardware ? SHOW(MTRR) : 0);
+}
+
 static void leaf_features(const struct vcpu *v, uint32_t out[4])
 {
-    out[B] = (out[B] & 0x0000ffff) | v->id << 25 | min(v->domain->max_vcpus, 255u) << 16;
+    out[B] = (out[B] & 0x0000ffff) | v->id << 25;
+    out[B] |= (out[D] & SHOW(HTT)) ? min(v->domain->max_vcpus, 255u) << 16 : 0;
     out[C] = (out[C] & shown_1c) | SHOW(HYPERVISOR);
     if (out[C] & SHOW(XSAVE)) {
         out[C] |= OSXSAVE;
     }
-    out[D] &= shown_1d;
+    out[D] &= shown_basic(v);
 }
 
 static void leaf_structured(uint32_t subleaf, uint32_t out[4])
@@ -89,7 +97,9 @@ static void leaf_xstate(uint32_t subleaf, uint32_t out[4])
 {
     uint64_t mask = fpu_xcr0_allowed();
 
-    if (subleaf == 0) {
+    if (mask == 0) {
+        out[A] = out[B] = out[C] = out[D] = 0;
+    } else if (subleaf == 0) {
         out[A] &= (uint32_t)mask;
         out[C] = (uint32_t)fpu_area_bytes();
         out[D] &= (uint32_t)(mask >> 32);
@@ -125,7 +135,7 @@ static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, ui
     }
 }
 
-static void extended_leaf(uint32_t leaf, uint32_t out[4])
+static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
 {
     switch (leaf) {
     case 0x80000000:
@@ -133,7 +143,7 @@ static void extended_leaf(uint32_t leaf, uint32_t out[4])
         break;
     case 0x80000001:
         out[C] &= shown_e1c;
-        out[D] &= shown_e1d | (cpu_features.vendor == VENDOR_AMD ? shown_1d & ~SHOW(HTT) : 0);
+        out[D] &= shown_e1d | (cpu_features.vendor == VENDOR_AMD ? shown_basic(v) & ~SHOW(HTT) : 0);
         break;
     case 0x80000002 ... 0x80000006:
         break;
@@ -200,7 +210,7 @@ static void abi_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         break;
     case 5:
         /* Frame numbers of 32 bits are all there are: grant tables of version 1 do. */
-        out[B] = min(cpu_features.phys_bits, 44u);
+        out[B] = 64u - (unsigned int)__builtin_clzll(nr_frames_max << PAGE_SHIFT | 1);
         break;
     default:
         break;
@@ -224,7 +234,7 @@ int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[
     if (leaf < 0x40000000) {
         basic_leaf(v, leaf, subleaf, out);
     } else {
-        extended_leaf(leaf, out);
+        extended_leaf(v, leaf, out);
     }
     return EMUL_OK;
 }

@@ -12,26 +12,58 @@
 #include "x86/regs.h"
 #include "x86/safe.h"
 
-#define MSR_AMD_PERF_FIRST 0xc0010000u /* selectors and counters, eight in a row */
-#define EFER_SHOWN         (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define APIC_BASE_SHOWN    0xfee00800ul /* enabled, at the usual place */
+#define MSR_AMD_PERF_FIRST     0xc0010000u /* selectors and counters, eight in a row */
+#define MSR_AMD_PERF_LAST      0xc0010007u
+#define MSR_AMD_NB_CFG         0xc001001fu
+#define MSR_AMD_PSTATE_LIMIT   0xc0010061u /* then control, status, state 0 */
+#define MSR_AMD_PSTATE0        0xc0010064u
+#define MSR_AMD_PERF_EXT_FIRST 0xc0010200u
+#define MSR_AMD_PERF_EXT_LAST  0xc001020bu
+#define EFER_SHOWN             (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+#define APIC_BASE_SHOWN        0xfee00800ul /* enabled, at the usual place */
 
-/* Registers that read as the processor's own for whoever asks: nothing in them is secret or
- * changes. */
-static const uint32_t passed_through[] = {
-    MSR_PLATFORM_ID,
-    MSR_UCODE_REV,
-    MSR_PAT,
+enum write {
+    REFUSED,
+    ONLY_SAME,
+    IGNORED
 };
 
-/* Registers that exist and are empty: no machine-check banks, no counters, no features to choose.
+/*
+ * Registers that describe the processor: the real value, where nothing in it is
+ * secret or changes, or zero, for no machine-check banks, no counters, no
+ * features to choose.  Kernels write some of them as if they were theirs.
  */
-static bool reads_zero(uint32_t msr)
+static const struct shown_msr {
+    uint32_t first, last;
+    enum cpu_vendor vendor; /* VENDOR_OTHER: any */
+    bool is_real;
+    enum write write;
+} shown[] = {
+    { MSR_PLATFORM_ID, MSR_PLATFORM_ID, VENDOR_INTEL, true, REFUSED },
+    { MSR_UCODE_REV, MSR_UCODE_REV, VENDOR_OTHER, true, REFUSED },
+    { MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, VENDOR_OTHER, false, REFUSED },
+    { MSR_MISC_FEATURES, MSR_MISC_FEATURES, VENDOR_OTHER, false, ONLY_SAME },
+    { MSR_MCG_CAP, MSR_MCG_STATUS, VENDOR_OTHER, false, IGNORED },
+    { MSR_MISC_ENABLE, MSR_MISC_ENABLE, VENDOR_OTHER, true, IGNORED },
+    { MSR_PAT, MSR_PAT, VENDOR_OTHER, true, REFUSED },
+    { MSR_AMD_PERF_FIRST, MSR_AMD_PERF_LAST, VENDOR_AMD, false, IGNORED },
+    { MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, VENDOR_AMD, false, REFUSED },
+    { MSR_AMD_HWCR, MSR_AMD_HWCR, VENDOR_AMD, false, IGNORED },
+    { MSR_AMD_NB_CFG, MSR_AMD_NB_CFG, VENDOR_AMD, false, IGNORED },
+    { MSR_AMD_PSTATE_LIMIT, MSR_AMD_PSTATE0, VENDOR_AMD, false, IGNORED },
+    { MSR_AMD_PERF_EXT_FIRST, MSR_AMD_PERF_EXT_LAST, VENDOR_AMD, false, IGNORED },
+    { MSR_AMD_DE_CFG, MSR_AMD_DE_CFG, VENDOR_AMD, false, IGNORED },
+};
+
+static const struct shown_msr *find_shown(uint32_t msr)
 {
-    return msr == MSR_MCG_CAP || msr == MSR_MCG_STATUS || msr == MSR_MTRR_CAP ||
-           (msr >= MSR_AMD_PERF_FIRST && msr < MSR_AMD_PERF_FIRST + 8) || msr == MSR_TSC_ADJUST ||
-           msr == MSR_MISC_FEATURES || msr == MSR_PLATFORM_INFO || msr == MSR_AMD_HWCR ||
-           msr == MSR_AMD_SYSCFG || msr == MSR_AMD_DE_CFG;
+    for (unsigned int i = 0; i < ARRAY_SIZE(shown); i++) {
+        if (msr >= shown[i].first && msr <= shown[i].last &&
+            (shown[i].vendor == VENDOR_OTHER || shown[i].vendor == cpu_features.vendor)) {
+            return &shown[i];
+        }
+    }
+    return NULL;
 }
 
 /* Does the guest's kernel handle #GP yet? */
@@ -49,6 +81,7 @@ static int no_such_register(struct emul_ctxt *c, uint64_t *val)
 int pv_read_msr(struct emul_ctxt *c, uint32_t msr, uint64_t *val)
 {
     const struct vcpu *v = c->opaque;
+    const struct shown_msr *known;
 
     switch (msr) {
     case MSR_FS_BASE:
@@ -68,20 +101,25 @@ int pv_read_msr(struct emul_ctxt *c, uint32_t msr, uint64_t *val)
     default:
         break;
     }
-    for (unsigned int i = 0; i < ARRAY_SIZE(passed_through); i++) {
-        if (msr == passed_through[i] && msr_read_safe(msr, val) == 0) {
-            return EMUL_OK;
-        }
-    }
-    if (reads_zero(msr)) {
-        *val = 0;
+    known = find_shown(msr);
+    *val = 0;
+    if (known != NULL && (!known->is_real || msr_read_safe(msr, val) == 0)) {
         return EMUL_OK;
     }
     return no_such_register(c, val);
 }
 
+/* May the register be written with what it reads as? */
+static enum write write_of(uint32_t msr)
+{
+    const struct shown_msr *known = find_shown(msr);
+
+    return known != NULL ? known->write : msr == MSR_EFER ? ONLY_SAME : REFUSED;
+}
+
 int pv_write_msr(struct emul_ctxt *c, uint32_t msr, uint64_t val)
 {
+    enum write write = write_of(msr);
     uint64_t now;
 
     switch (msr) {
@@ -96,8 +134,8 @@ int pv_write_msr(struct emul_ctxt *c, uint32_t msr, uint64_t val)
     default:
         break;
     }
-    /* What changes nothing is no offence. */
-    if (pv_read_msr(c, msr, &now) == EMUL_OK) {
+    if (write == IGNORED ||
+        (write == ONLY_SAME && pv_read_msr(c, msr, &now) == EMUL_OK && now == val)) {
         return EMUL_OK;
     }
     return no_such_register(c, &now);

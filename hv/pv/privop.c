@@ -73,7 +73,8 @@ static int write_memory(struct emul_ctxt *c, uint64_t addr, unsigned int bytes, 
 
 #define CR0_SHOWN (CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG)
 #define CR4_HIDDEN                                                                                 \
-    (CR4_PSE | CR4_PGE | CR4_MCE | CR4_VMXE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_VME)
+    (PV_CR4_GUEST | CR4_PSE | CR4_PGE | CR4_VMXE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP |    \
+     CR4_VME)
 
 static int read_cr(struct emul_ctxt *c, unsigned int cr, uint64_t *val)
 {

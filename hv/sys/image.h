@@ -19,6 +19,7 @@ extern char __bss_start[], __bss_end[];
 extern char __percpu_start[], __percpu_end[]; /* what each CPU's data begins as */
 extern const int32_t __extable_start[],
     __extable_end[]; /* pairs: faulting address, fixup; self-relative */
+extern const uint8_t __build_id_start[], __build_id_end[]; /* an ELF note: the hash of the image */
 extern const char __alt_start[], __alt_end[];
 
 /*
