@@ -8,15 +8,15 @@
 
 #include "lib/types.h"
 
-#define EFI_VENDOR_MAX 64u      /* characters kept of the vendor's name */
+#define EFI_VENDOR_MAX 64u /* characters kept of the vendor's name */
 
 struct efi_info {
     bool is_present;
-    uint32_t revision;          /* of the specification: major << 16 | minor */
+    uint32_t revision; /* of the specification: major << 16 | minor */
     uint32_t firmware_revision;
     paddr_t config_tables;
     uint32_t nr_config_tables;
-    uint32_t vendor_bytes;      /* with the ending 0 */
+    uint32_t vendor_bytes;           /* with the ending 0 */
     uint16_t vendor[EFI_VENDOR_MAX]; /* UCS-2 */
 };
 
