@@ -132,7 +132,7 @@ static int answer(const struct call *call, enum kind kind)
 
 static bool is_refusal(int rc)
 {
-    return rc == -ENOSYS || rc == -EOPNOTSUPP || rc == -EPERM;
+    return rc == -ENOSYS || rc == -EOPNOTSUPP || rc == -EPERM || rc == -ENODATA;
 }
 
 static void compare(const struct call *call, const int8_t *wanted)

@@ -14,7 +14,7 @@ uint64_t first_tsc;
 
 extern const struct test tests_start[], tests_end[];
 
-#define MAX_SAID 20 /* failures of one test that are printed */
+#define MAX_SAID 100 /* failures of one test that are printed */
 
 static unsigned int nr_failures; /* of the running test */
 
