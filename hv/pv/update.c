@@ -207,7 +207,8 @@ int mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *r
         }
         pt_begin(&c, d, rights->owner);
         for (n = *done; n < nr; n++) {
-            rc = one_request(&c, &t, &requests[n]);
+            /* Of new tables, only so many are checked in one hold of the lock. */
+            rc = likely(c.budget > 0) ? one_request(&c, &t, &requests[n]) : -ERESTART;
             if (unlikely(rc != 0)) {
                 break;
             }
