@@ -15,7 +15,7 @@ def said(ours, other):
 
 def test_power_off(tmp_path):
     with script_machine(tmp_path, "poweroff -f", may_reset=True) as pc:
-        pc.wait_for(said(r"\(mansio\) dom0 powers off", r"Hardware Dom0 shutdown|ACPI S5"))
+        pc.wait_for(said(r"\(mansio\) dom0 (?:powers|switches the machine) off", r"Hardware Dom0 shutdown|ACPI S5"))
         pc.wait_end()
 
 
