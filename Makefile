@@ -6,7 +6,9 @@
 # make unit          the sources on this machine, under the sanitizers
 # make fuzz          random inputs to what reads untrusted bytes, FUZZ_SECONDS each
 # make iso           build/mansio.iso, which boots from CD and USB, by BIOS and UEFI
+# make run           a PC in QEMU with dom0 down to its shell; AUTO=1: unattended
 # make test          everything that CI runs; installs the packages that are missing
+# make test-full     and the tests that take long
 .PHONY: all count clean
 all:
 
@@ -103,7 +105,7 @@ $(O)/mansio: $(O)/mansio.elf64 hv/boot/image32.lds scripts/wrap-image
 	OBJCOPY=$(OBJCOPY) NM=$(NM) CC=$(CC) LD=$(LD) scripts/wrap-image $< hv/boot/image32.lds $(O)/obj $@
 
 # --- other targets ---
-.PHONY: packages format check test
+.PHONY: packages format check test test-full
 packages:
 	@scripts/install-packages
 
@@ -115,6 +117,9 @@ check:
 
 test:
 	@scripts/run-tests
+
+test-full:
+	@scripts/run-tests --full
 
 count:
 	@scripts/count-lines

@@ -118,7 +118,7 @@ class Dom0(Machine):
         # No line editing: what is typed comes back as it is.
         self.type("exec sh\n")
         self.wait(lambda: self.dom0_text().endswith("# "), "prompt of sh")
-        self.sh("stty cols 500; dmesg -n 1")
+        self.sh("stty cols 500 && dmesg -n 1")
 
     def type(self, text):
         """A few characters at a time, each piece when the one before has come back: the
@@ -132,16 +132,17 @@ class Dom0(Machine):
     def sh(self, command, deadline_s=DEADLINE_S, status=0):
         """The output of @command, whose exit status must be @status (None: any)."""
         self.nr_commands += 1
-        begin, end = f"<{self.nr_commands}>\n", rf"\n?<{self.nr_commands}:(\d+)>\n"
         n = self.nr_commands
-        self.type(f"echo '<'{n}'>'; {command}\necho '<'{n}:$?'>'\n")
-        done = self.wait(lambda: re.search(end, self.dom0_text()), f"end of {command!r}", deadline_s)
-        text = self.dom0_text()
-        output = text[text.index(begin) + len(begin):done.start()]
-        # The second line that was typed shows its echo in the output.
-        output = re.sub(rf"^.*echo '<'{n}:\$\?'>'$\n?", "", output, flags=re.M)
-        assert status is None or int(done[1]) == status, f"{command}: exit {done[1]}:\n{output}"
-        return output
+        self.type(f"echo '<'{n}'>'; {command}; echo '<'{n}:$?'>'\n")
+        done = self.wait(lambda: re.search(rf"<{n}>\n(.*?)\n?<{n}:(\d+)>\n", self.dom0_text(), re.S),
+                         f"end of {command!r}", deadline_s)
+        self.wait(lambda: self.dom0_text().endswith("# "), "prompt of sh")
+        assert status is None or int(done[2]) == status, f"{command}: exit {done[2]}:\n{done[1]}"
+        return done[1]
+
+    def log(self):
+        """`xl dmesg`; our lines get another prefix, so that they are not taken for new ones."""
+        return self.sh("xl dmesg | sed 's/(mansio)/[hv]/; s/(XEN)/[hv]/'")
 
 
 def sha256(path, nr_bytes=None):

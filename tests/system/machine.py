@@ -19,7 +19,7 @@ with open(IMAGE, "rb") as image_file:
 OVMF = "/usr/share/OVMF"
 
 # The hypervisor prints whole lines, but between any two characters of dom0's.
-HYPERVISOR_LINE = re.compile(r"\((?:mansio|XEN|d\d+(?:v\d+)?)\) [^\n]*\n")
+HYPERVISOR_LINE = re.compile(r"\((?:mansio|XEN|d\d+(?:v\d+)?)\) [^\n]*(?:\n|\Z)")
 
 # Emulation on a busy machine is slow; nothing waits this long when all is well.
 DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "120"))
