@@ -234,6 +234,7 @@ void pv_enter(struct sched_unit *u)
         return;
     }
     evtchn_poll_over(v);
+    features_owner_enters(v->domain->id);
     load_address_space(v);
     load_descriptors(v);
     if (fpu_restore(v->fpu) != 0) {

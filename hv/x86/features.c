@@ -8,6 +8,7 @@
 #include "x86/features.h"
 
 #include "lib/string.h"
+#include "sys/cpu.h"
 #include "sys/log.h"
 #include "x86/insn.h"
 #include "x86/msr.h"
@@ -15,6 +16,8 @@
 #include "x86/safe.h"
 
 struct cpu_features cpu_features;
+
+static DEFINE_PER_CPU(uint32_t, last_owner) = ~0u; /* whose code ran last */
 
 enum cpuid_word {
     L1_C,
@@ -143,13 +146,10 @@ static __init bool has_broken_smap(void)
 /* Features that are not one bit of CPUID. */
 static __init uint64_t derived_bits(const struct cpu_features *f)
 {
-    uint64_t bits = 0, value;
+    uint64_t bits = 0;
 
     if (f->vendor == VENDOR_INTEL) {
         bits |= 1ull << FEATURE_SYSENTER64;
-        if (msr_read_safe(MSR_PLATFORM_INFO, &value) == 0 && value & PLATFORM_INFO_CPUID_FAULTING) {
-            bits |= 1ull << FEATURE_CPUID_FAULTING;
-        }
     } else if (f->vendor == VENDOR_AMD) {
         bits |= 1ull << FEATURE_SYSCALL32;
         if (f->family < 0x17) {
@@ -223,9 +223,8 @@ __init void features_init(void)
 bool features_enable(void)
 {
     uint32_t words[NR_WORDS];
-    uint64_t derived = 1ull << FEATURE_CPUID_FAULTING | 1ull << FEATURE_SYSENTER64 |
-                       1ull << FEATURE_SYSCALL32 | 1ull << FEATURE_FXSR_LEAKS |
-                       1ull << FEATURE_DEEP_RETURNS;
+    uint64_t derived = 1ull << FEATURE_SYSENTER64 | 1ull << FEATURE_SYSCALL32 |
+                       1ull << FEATURE_FXSR_LEAKS | 1ull << FEATURE_DEEP_RETURNS;
     uint64_t missing;
 
     read_words(words);
@@ -245,14 +244,12 @@ bool features_enable(void)
     return true;
 }
 
-void features_fault_cpuid(bool on)
+void features_owner_enters(uint32_t owner)
 {
-    wrmsr(MSR_MISC_FEATURES, on ? MISC_FEATURES_CPUID_FAULTING : 0);
-}
+    uint32_t *last = this_cpu_ptr(last_owner);
 
-void features_predictor_barrier(void)
-{
-    if (cpu_has(FEATURE_IBPB)) {
+    if (cpu_has(FEATURE_IBPB) && *last != owner) {
+        *last = owner;
         wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
     }
 }

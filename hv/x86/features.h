@@ -43,10 +43,5 @@ void features_init(void);
  */
 bool must_check features_enable(void);
 
-/* Make CPUID in ring 3 fault (so that guests see our answers) or not; where FEATURE_CPUID_FAULTING.
- */
-void features_fault_cpuid(bool on);
-
-/* Forget what branch predictors learned, on the way from one domain to another; nothing where
- * unknown. */
-void features_predictor_barrier(void);
+/* Code of the domain @owner is to run: branch predictors forget what another's taught them here. */
+void features_owner_enters(uint32_t owner);

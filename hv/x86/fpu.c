@@ -19,19 +19,17 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 
-#define FXSAVE_BYTES      512u
-#define HEADER_OFFSET     512u /* of the XSAVE header: XSTATE_BV, XCOMP_BV, reserved */
-#define HEADER_BYTES      64u
-#define FCW_INITIAL       0x037fu
-#define MXCSR_OFFSET      24u
-#define MXCSR_INITIAL     0x1f80u
-#define MXCSR_MASK_OFFSET 28u
-#define XCR0_KNOWN        (XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_AVX512)
+#define FXSAVE_BYTES  512u
+#define HEADER_OFFSET 512u /* of the XSAVE header: XSTATE_BV, XCOMP_BV, reserved */
+#define HEADER_BYTES  64u
+#define FCW_INITIAL   0x037fu
+#define MXCSR_OFFSET  24u
+#define MXCSR_INITIAL 0x1f80u
+#define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_AVX512)
 
 /* Constant after fpu_init(). */
 static uint64_t allowed; /* components; 0: FXSAVE only */
 static size_t area_bytes;
-static uint32_t mxcsr_mask;
 
 struct fpu_cpu {
     uint64_t xcr0; /* [s] the guest's, in force when ring 3 runs */
@@ -45,12 +43,7 @@ static void fxsave(void *area)
 
 __init void fpu_init(void)
 {
-    static uint8_t scratch[FXSAVE_BYTES] __initdata aligned(16);
-
     area_bytes = FXSAVE_BYTES;
-    fxsave(scratch);
-    memcpy(&mxcsr_mask, scratch + MXCSR_MASK_OFFSET, sizeof(mxcsr_mask));
-    mxcsr_mask = mxcsr_mask ? mxcsr_mask : 0xffbf;
     if (cpu_has(FEATURE_XSAVE)) {
         struct cpuid_regs r = cpuid(0xd, 0);
 
@@ -225,33 +218,4 @@ void fpu_set_guest_xcr0(uint64_t xcr0)
             panic("XCR0 takes what fpu_xcr0_is_valid() let through: %#lx.", xcr0);
         }
     }
-}
-
-void fpu_area_export(const void *area, void *buf)
-{
-    memcpy(buf, area, area_bytes);
-}
-
-int fpu_area_import(void *area, const void *buf)
-{
-    uint64_t header[HEADER_BYTES / 8];
-    uint32_t mxcsr;
-
-    memcpy(&mxcsr, (const char *)buf + MXCSR_OFFSET, sizeof(mxcsr));
-    if (mxcsr & ~mxcsr_mask) {
-        return -EINVAL;
-    }
-    if (allowed) {
-        memcpy(header, (const char *)buf + HEADER_OFFSET, sizeof(header));
-        if (header[0] & ~allowed) {
-            return -EINVAL;
-        }
-        for (size_t i = 1; i < ARRAY_SIZE(header); i++) {
-            if (header[i] != 0) {
-                return -EINVAL;
-            }
-        }
-    }
-    memcpy(area, buf, area_bytes);
-    return 0;
 }

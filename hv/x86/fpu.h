@@ -31,10 +31,3 @@ int must_check fpu_restore(const void *area);
 /* The XCR0 that is in force for the guest from now on; fpu_xcr0_is_valid() must hold. */
 void fpu_set_guest_xcr0(uint64_t xcr0);
 bool fpu_xcr0_is_valid(uint64_t xcr0);
-
-/*
- * Copies for the toolstack: @buf receives (gives) exactly fpu_area_bytes().
- * The import checks: -EINVAL, and @area is unchanged.
- */
-void fpu_area_export(const void *area, void *buf);
-int must_check fpu_area_import(void *area, const void *buf);

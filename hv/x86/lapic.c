@@ -14,14 +14,11 @@
 #include "x86/vectors.h"
 
 #define REG_ID            0x020
-#define REG_VERSION       0x030
 #define REG_TPR           0x080
 #define REG_EOI           0x0b0
-#define REG_LDR           0x0d0
 #define REG_DFR           0x0e0
 #define REG_SPURIOUS      0x0f0
 #define SPURIOUS_ENABLE   0x100
-#define REG_IRR           0x200
 #define REG_ESR           0x280
 #define REG_ICR           0x300
 #define ICR_NMI           0x00400
@@ -34,7 +31,6 @@
 #define REG_LVT_TIMER     0x320
 #define LVT_MASKED        0x10000
 #define TIMER_DEADLINE    0x40000
-#define REG_LVT_THERMAL   0x330
 #define REG_LVT_PMU       0x340
 #define REG_LVT_LINT0     0x350
 #define REG_LVT_LINT1     0x360
@@ -127,11 +123,6 @@ uint32_t lapic_id(void)
     return is_x2apic ? reg_read(REG_ID) : reg_read(REG_ID) >> 24;
 }
 
-uint32_t lapic_version(void)
-{
-    return reg_read(REG_VERSION);
-}
-
 void lapic_eoi(void)
 {
     reg_write(REG_EOI, 0);
@@ -178,11 +169,6 @@ void lapic_report_error(void)
 {
     reg_write(REG_ESR, 0);
     log_warn("Local APIC of CPU %u reports error %#x.", cpu_id(), reg_read(REG_ESR));
-}
-
-bool lapic_is_requested(unsigned int vector)
-{
-    return reg_read(REG_IRR + vector / 32 * 16) >> (vector % 32) & 1;
 }
 
 bool lapic_timer_by_tsc(void)

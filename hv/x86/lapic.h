@@ -7,8 +7,6 @@
 
 #include "lib/types.h"
 
-#define LAPIC_BROADCAST 0xffffffffu
-
 /*
  * Choose the mode: x2APIC if firmware has switched it on already or a CPU's
  * APIC id (@max_apic_id) asks for it, else xAPIC with its registers at @base
@@ -20,8 +18,7 @@ void lapic_init(paddr_t base, uint32_t max_apic_id);
 void lapic_init_cpu(void);
 
 bool lapic_is_x2apic(void);
-uint32_t lapic_id(void);      /* this CPU's APIC id */
-uint32_t lapic_version(void); /* of this CPU: the version register */
+uint32_t lapic_id(void); /* this CPU's APIC id */
 
 /* This CPU's interrupt in service is done. */
 void lapic_eoi(void);
@@ -36,9 +33,6 @@ void lapic_nmi_others(void);
 
 /* Log what the error interrupt is about. */
 void lapic_report_error(void);
-
-/* Is @vector requested, and not yet delivered, on this CPU? */
-bool lapic_is_requested(unsigned int vector);
 
 /*
  * The local timer raises VEC_TIMER once.  With FEATURE_TSC_DEADLINE it is set

@@ -14,25 +14,18 @@
 #define CR0_NE 0x00000020
 #define CR0_WP 0x00010000
 #define CR0_AM 0x00040000
-#define CR0_NW 0x20000000
-#define CR0_CD 0x40000000
 #define CR0_PG 0x80000000
 
-#define CR3_NOFLUSH (1ull << 63)
-
 #define CR4_VME        0x00000001
-#define CR4_PVI        0x00000002
 #define CR4_TSD        0x00000004
 #define CR4_DE         0x00000008
 #define CR4_PSE        0x00000010
 #define CR4_PAE        0x00000020
 #define CR4_MCE        0x00000040
 #define CR4_PGE        0x00000080
-#define CR4_PCE        0x00000100
 #define CR4_OSFXSR     0x00000200
 #define CR4_OSXMMEXCPT 0x00000400
 #define CR4_UMIP       0x00000800
-#define CR4_LA57       0x00001000
 #define CR4_VMXE       0x00002000
 #define CR4_FSGSBASE   0x00010000
 #define CR4_PCIDE      0x00020000
@@ -79,11 +72,9 @@
 #define VEC_AC  17
 #define VEC_MC  18
 #define VEC_XM  19
-#define VEC_VE  20
 #define VEC_CP  21
 
 #define PFEC_PRESENT  0x01
 #define PFEC_WRITE    0x02
 #define PFEC_USER     0x04
 #define PFEC_RESERVED 0x08
-#define PFEC_FETCH    0x10
