@@ -5,20 +5,20 @@
 
 #include "x86/uaccess.h"
 
-int copy_from_guest(void *to, struct guest_ptr from, size_t len_bytes)
+int guest_read(void *to, struct guest_ptr from, size_t len_bytes)
 {
     if (unlikely(!guest_range_ok(from, len_bytes))) {
         return -EFAULT;
     }
-    return copy_user(to, (const void *)from.va, len_bytes) == 0 ? 0 : -EFAULT;
+    return copy_user(to, user_addr(from.va), len_bytes) == 0 ? 0 : -EFAULT;
 }
 
-int copy_to_guest(struct guest_ptr to, const void *from, size_t len_bytes)
+int guest_write(struct guest_ptr to, const void *from, size_t len_bytes)
 {
     if (unlikely(!guest_range_ok(to, len_bytes))) {
         return -EFAULT;
     }
-    return copy_user((void *)to.va, from, len_bytes) == 0 ? 0 : -EFAULT;
+    return copy_user(user_addr(to.va), from, len_bytes) == 0 ? 0 : -EFAULT;
 }
 
 int clear_guest(struct guest_ptr to, size_t len_bytes)

@@ -14,7 +14,6 @@
 
 /* The entry of a multicall that is being executed on this CPU; NULL outside. */
 static DEFINE_PER_CPU(struct multicall_entry *, mc_entry);
-static DEFINE_PER_CPU(bool, mc_restart);
 
 static long hcall_none(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
@@ -76,7 +75,6 @@ long hcall_restart(const uint64_t *args, unsigned int nr_args)
         for (unsigned int i = 0; i < nr_args; i++) {
             entry->args[i] = args[i];
         }
-        *this_cpu_ptr(mc_restart) = true;
         return -ERESTART;
     }
     for (unsigned int i = 0; i < nr_args; i++) {
@@ -86,78 +84,68 @@ long hcall_restart(const uint64_t *args, unsigned int nr_args)
     return (long)r->rax; /* the number again */
 }
 
-long hcall_dispatch(const struct hcall_op *ops, unsigned int nr_ops, uint64_t cmd,
-                    struct guest_ptr arg)
-{
-    if (cmd >= nr_ops || ops[cmd & array_index_mask(cmd, nr_ops)].fn == NULL) {
-        return -ENOSYS;
-    }
-    cmd &= array_index_mask(cmd, nr_ops);
-    if (ops[cmd].for_privileged && !current()->domain->is_privileged) {
-        return -EPERM;
-    }
-    return ops[cmd].fn(arg);
-}
+/* Not from a list: it has no frame to return from, or no end. */
+#define NOT_IN_LISTS (1ull << __HYPERVISOR_iret | 1ull << __HYPERVISOR_multicall)
 
-static long call_one(const struct multicall_entry *e)
+static inline long call_one(const struct multicall_entry *e)
 {
     uint64_t op = e->op;
 
-    if (op == __HYPERVISOR_multicall) {
-        return -EINVAL;
-    }
-    if (op >= HYPERCALL_MAX || op == __HYPERVISOR_iret) {
+    if (op >= HYPERCALL_MAX) {
         return -ENOSYS;
     }
     op &= array_index_mask(op, HYPERCALL_MAX);
+    if (unlikely(NOT_IN_LISTS >> op & 1)) {
+        return op == __HYPERVISOR_multicall ? -EINVAL : -ENOSYS;
+    }
     return hypercall_table[op](e->args[0], e->args[1], e->args[2], e->args[3], e->args[4],
                                e->args[5]);
 }
 
-static long restart_multicall(struct guest_ptr list, uint64_t nr)
+/* Execute *@left entries from @at on, and count them there; @entry is for one at a time. */
+static long run_list(struct multicall_entry *at, uint32_t *left, struct multicall_entry *entry)
 {
-    const uint64_t args[] = { list.va, nr };
-
-    return hcall_restart(args, 2);
+    for (; *left > 0; --*left, at++) {
+        if (unlikely(this_cpu()->softirqs != 0) && preempt_pending()) {
+            return -ERESTART;
+        }
+        if (copy_user_words(entry, at, sizeof(*entry) / 8) != 0) {
+            return -EFAULT;
+        }
+        entry->result = (xen_ulong_t)call_one(entry);
+        if (unlikely(entry->result == (xen_ulong_t)-ERESTART)) {
+            return copy_user_words(at, entry, sizeof(*entry) / 8) != 0 ? -EFAULT : -ERESTART;
+        }
+        if (put_user64(entry->result, &at->result) != 0) {
+            return -EFAULT;
+        }
+    }
+    return 0;
 }
 
 /*
  * Entries are executed in order and each gets its result; one that fails stops
- * nothing.  An entry that restarts is written back as it then is, and the list
- * is begun again at it.
+ * nothing.  An entry that restarts (hcall_restart() has rewritten it) is
+ * written back as it then is, and the list is begun again at it.
  */
-long hcall_multicall(uint64_t list_va, uint64_t nr, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+long hcall_multicall(uint64_t list, uint64_t nr, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-    struct guest_ptr list = GUEST_PTR(list_va);
+    struct multicall_entry entry;
+    uint32_t left = (uint32_t)nr;
+    long rc;
 
-    (void)c, (void)d, (void)e, (void)f;
-    if (!guest_range_ok(list, (uint64_t)(uint32_t)nr * sizeof(struct multicall_entry))) {
+    UNUSED(c, d, e, f);
+    /* All of the list is checked here: what follows needs no check for each entry. */
+    if (!guest_range_ok(GUEST_PTR(list), (uint64_t)left * sizeof(entry))) {
         return -EFAULT;
     }
-    for (nr = (uint32_t)nr; nr > 0; nr--) {
-        struct multicall_entry entry;
-        bool is_restart;
+    *this_cpu_ptr(mc_entry) = &entry;
+    rc = run_list(user_addr(list), &left, &entry);
+    *this_cpu_ptr(mc_entry) = NULL;
+    if (rc == -ERESTART) {
+        const uint64_t args[] = { list + ((uint32_t)nr - left) * sizeof(entry), left };
 
-        if (unlikely(this_cpu()->softirqs != 0) && preempt_pending()) {
-            return restart_multicall(list, nr);
-        }
-        if (copy_from_guest(&entry, list, sizeof(entry)) != 0) {
-            return -EFAULT;
-        }
-        *this_cpu_ptr(mc_entry) = &entry;
-        entry.result = (xen_ulong_t)call_one(&entry);
-        *this_cpu_ptr(mc_entry) = NULL;
-        is_restart = *this_cpu_ptr(mc_restart);
-        *this_cpu_ptr(mc_restart) = false;
-        if (is_restart) {
-            return copy_to_guest(list, &entry, sizeof(entry)) != 0 ? -EFAULT
-                                                                   : restart_multicall(list, nr);
-        }
-        if (copy_to_guest(guest_ptr_add(list, offsetof(struct multicall_entry, result)),
-                          &entry.result, sizeof(entry.result)) != 0) {
-            return -EFAULT;
-        }
-        list = guest_ptr_add(list, sizeof(entry));
+        return hcall_restart(args, ARRAY_SIZE(args));
     }
-    return 0;
+    return rc;
 }

@@ -34,9 +34,20 @@ struct hcall_op {
     bool for_privileged; /* others get -EPERM */
 };
 
-/* Call @ops[@cmd]; -ENOSYS for those that are not there. */
-long hcall_dispatch(const struct hcall_op *ops, unsigned int nr_ops, uint64_t cmd,
-                    struct guest_ptr arg);
+/* Call @ops[@cmd]; -ENOSYS for those that are not there.  Inlined where the table is known. */
+static always_inline long hcall_dispatch(const struct hcall_op *ops, unsigned int nr_ops,
+                                         uint64_t cmd, struct guest_ptr arg)
+{
+    const struct hcall_op *op = &ops[array_index_nospec(cmd, nr_ops)];
+
+    if (cmd >= nr_ops || op->fn == NULL) {
+        return -ENOSYS;
+    }
+    if (op->for_privileged && !current()->domain->is_privileged) {
+        return -EPERM;
+    }
+    return op->fn(arg);
+}
 
 /* One handler a file of this folder; the numbers are __HYPERVISOR_... of <xen/xen.h>. */
 hcall_fn hcall_set_trap_table, hcall_mmu_update, hcall_set_gdt, hcall_stack_switch,

@@ -15,18 +15,26 @@
 #include "x86/feature_bits.h"
 #include "x86/layout.h"
 
+/* Our part of the address space is all that has certain highest bits. */
+#define USER_HV_SHIFT 43
+static_assert(LAYOUT_HV_END - LAYOUT_HV_START == 1ull << USER_HV_SHIFT &&
+                  LAYOUT_HV_START % (1ull << USER_HV_SHIFT) == 0,
+              "user_addr() knows our part by its highest bits");
+
 /* @va; or if that is ours, an address that is not canonical, so that any access to it fails. */
 static inline void *user_addr(uint64_t va)
 {
 #ifndef MANSIO_HOST
-    uint64_t is_ours;
+    uint64_t is_ours = va >> USER_HV_SHIFT;
 
-    __asm__("cmp %2, %1\n\t"
+    /* All ones if the highest bits are those of our part, else 0. */
+    __asm__("sub %1, %0\n\t"
+            "cmp $1, %0\n\t"
             "sbb %0, %0"
-            : "=r"(is_ours)
-            : "r"(va - LAYOUT_HV_START), "r"(LAYOUT_HV_END - LAYOUT_HV_START)
+            : "+r"(is_ours)
+            : "i"(LAYOUT_HV_START >> USER_HV_SHIFT)
             : "cc");
-    va &= ~(is_ours & 1ull << 63);
+    va ^= is_ours << 63;
 #endif
     return (void *)va;
 }
@@ -66,6 +74,9 @@ size_t must_check clear_user(void *dst, size_t n);
 int must_check get_user64(uint64_t *value, const uint64_t *addr);
 int must_check put_user64(uint64_t value, uint64_t *addr);
 int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint64_t new);
+int must_check copy_user_words(void *to, const void *from, unsigned int words);
+int must_check get_user32(uint32_t *value, const uint32_t *addr);
+int must_check put_user32(uint32_t value, uint32_t *addr);
 #define user_open()  ((void)0)
 #define user_close() ((void)0)
 #define user_store(value, addr, fault)                                                             \
@@ -134,6 +145,57 @@ static inline int must_check cmpxchg_user64(uint64_t *addr, uint64_t *old, uint6
                           : fault);
     ASM_GOTO_OUTPUT();
     *old = was;
+    return 0;
+fault:
+    user_close();
+    return -EFAULT;
+}
+
+/*
+ * Copy @words words of eight bytes, a constant number, one side at a guest's
+ * address: as long as its instructions, without a loop.
+ */
+/* clang-format off */
+#define USER_WORDS                                                                                 \
+    USER_OPEN                                                                                      \
+    ".set user_words_at, 0\n\t"                                                                    \
+    ".rept %c[words]\n\t"                                                                          \
+    "1: mov user_words_at(%[from]), %[word]\n\t"                                                   \
+    EXTABLE("1b", "%l[fault]")                                                                     \
+    "2: mov %[word], user_words_at(%[to])\n\t"                                                     \
+    EXTABLE("2b", "%l[fault]")                                                                     \
+    ".set user_words_at, user_words_at + 8\n\t"                                                    \
+    ".endr\n\t"                                                                                    \
+    USER_CLOSE
+/* clang-format on */
+
+static always_inline int must_check copy_user_words(void *to, const void *from, unsigned int words)
+{
+    uint64_t word;
+
+    __asm__ goto volatile(USER_WORDS
+                          : [word] "=&r"(word)
+                          : [to] "r"(to), [from] "r"(from), [words] "i"(words)
+                          : "memory", "cc"
+                          : fault);
+    ASM_GOTO_OUTPUT();
+    return 0;
+fault:
+    user_close();
+    return -EFAULT;
+}
+
+static inline int must_check get_user32(uint32_t *value, const uint32_t *addr)
+{
+    uint32_t v;
+
+    __asm__ goto volatile(USER_OPEN "1: mov (%1), %0\n\t" EXTABLE("1b", "%l[fault]") USER_CLOSE
+                          : "=r"(v)
+                          : "r"(addr)
+                          : "memory", "cc"
+                          : fault);
+    ASM_GOTO_OUTPUT();
+    *value = v;
     return 0;
 fault:
     user_close();
