@@ -607,8 +607,10 @@ static void set_up(void)
 
 static void random_operations_keep_every_count_true(void **state)
 {
-    const char *steps = getenv("MMU_STEPS");
-    unsigned long n = steps ? strtoul(steps, NULL, 0) : 30000;
+    const char *steps = getenv("MMU_STEPS"), *seed = getenv("MMU_SEED");
+    unsigned long n = steps ? strtoul(steps, NULL, 0) : 10000;
+
+    random_state ^= seed ? strtoul(seed, NULL, 0) : 0;
 
     for (unsigned long i = 0; i < n; i++) {
         one_step();
