@@ -8,6 +8,7 @@
 
 #include "sys/boot_info.h"
 #include "sys/log.h"
+#include "sys/panic.h"
 #include "x86/layout.h"
 
 #define MAX_RANGES (BOOT_MAX_E820 + 2 * BOOT_MAX_MODULES + 16)
@@ -93,7 +94,7 @@ __init paddr_t early_alloc(uint64_t len_bytes, uint64_t align, uint64_t below)
         }
     }
     if (!best) {
-        panic("Too little memory: no %lu KiB in one piece for the start.", len >> 10);
+        panic_give_up("Too little memory: no %lu KiB in one piece for the start.", len >> 10);
     }
     end = best->end;
     best->end = at;

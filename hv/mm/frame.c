@@ -15,6 +15,7 @@
 #include "mm/phys.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
+#include "sys/panic.h"
 #include "x86/cache.h"
 #include "x86/paging.h"
 
@@ -63,7 +64,7 @@ static __init void back_table(uint64_t first_grain, uint64_t nr)
     paddr_t p = early_alloc(len, nr == GRAINS_PER_LARGE ? LARGE_PAGE : PAGE_SIZE, EARLY_ANYWHERE);
 
     if (paging_map((uintptr_t)va, p, len, PAGE_HV_RW)) {
-        panic("Too little memory: no page tables for the frame table.");
+        panic_give_up("Too little memory: no page tables for the frame table.");
     }
     memset(va, 0, len);
 }

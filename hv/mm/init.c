@@ -14,6 +14,7 @@
 #include "sys/boot_info.h"
 #include "sys/image.h"
 #include "sys/log.h"
+#include "sys/panic.h"
 #include "x86/memory.h"
 #include "x86/paging.h"
 
@@ -66,8 +67,8 @@ __init void mm_init(void)
     mfn_t first;
 
     if (mib + 1 < RAM_MIN_MIB) {
-        panic("Too little memory: the machine has %lu MiB, Mansio needs %u MiB or more.", mib,
-              RAM_MIN_MIB);
+        panic_give_up("Too little memory: the machine has %lu MiB, Mansio needs %u MiB or more.",
+                      mib, RAM_MIN_MIB);
     }
     frame_table_init();
     m2p_init();

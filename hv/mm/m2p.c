@@ -12,6 +12,7 @@
 #include "mm/frame.h"
 #include "mm/phys.h"
 #include "sys/log.h"
+#include "sys/panic.h"
 #include "x86/paging.h"
 
 #define FRAMES_PER_PIECE (M2P_PIECE_BYTES / sizeof(uint64_t))
@@ -71,7 +72,7 @@ static __init void make_piece(uint64_t i)
 
     memset(phys_to_virt(p), 0xff, M2P_PIECE_BYTES);
     if (paging_map(LAYOUT_M2P + i * M2P_PIECE_BYTES, p, M2P_PIECE_BYTES, PAGE_HV_RO | PTE_US)) {
-        panic("Too little memory: no page tables for the machine-to-physical table.");
+        panic_give_up("Too little memory: no page tables for the machine-to-physical table.");
     }
     pieces[i] = (uint32_t)(p.a >> PAGE_SHIFT);
 }

@@ -9,6 +9,7 @@
 #include "mm/early.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
+#include "sys/panic.h"
 
 #define MIB (1ull << 20)
 
@@ -18,7 +19,7 @@ void log_print(enum log_level level, const char *fmt, ...)
 {
 }
 
-void panic(const char *fmt, ...)
+void panic_give_up(const char *fmt, ...)
 {
     fail_msg("panic: %s", fmt);
     abort();

@@ -15,6 +15,7 @@
 #include "mm/phys.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
+#include "sys/panic.h"
 #include "sys/softirq.h"
 #include "x86/cache.h"
 #include "x86/features.h"
@@ -115,6 +116,11 @@ noreturn void panic(const char *fmt, ...)
     vfprintf(stderr, fmt, args);
     fprintf(stderr, "\n");
     abort();
+}
+
+noreturn void panic_give_up(const char *fmt, ...)
+{
+    panic("%s", fmt);
 }
 
 struct domain *domain_get(domid_t id)
