@@ -82,7 +82,7 @@ bool frame_get_writable(struct frame *f, domid_t owner, const struct cpumask *ma
     if (!frame_get(f, owner)) {
         return false;
     }
-    if (!frame_use_writable(f, mappers, flags)) {
+    if ((READ_ONCE(f->ref) & FRAME_HV) || !frame_use_writable(f, mappers, flags)) {
         frame_put(f);
         return false;
     }

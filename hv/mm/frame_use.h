@@ -65,7 +65,7 @@ static inline void frame_drop_writable(struct frame *f)
     }
 }
 
-/* frame_get() and frame_use_writable() in one, and the end of both. */
+/* frame_get() and frame_use_writable() in one, for no frame of ours; and the end of both. */
 bool must_check frame_get_writable(struct frame *f, domid_t owner, const struct cpumask *mappers,
                                    uint64_t flags);
 

@@ -314,6 +314,24 @@ static void an_exchange_is_all_or_nothing(void **state)
     assert_int_equal(guest->nr_pages, pages);
 }
 
+static void what_is_shared_to_be_read_is_never_written_for_a_guest(void **state)
+{
+    void *page = page_alloc_hv();
+    struct frame *f = frame_of(virt_to_mfn(page));
+
+    frame_share(page, guest->id, false);
+    assert_int_equal(update(at(l1, 1), to(f, PAGE)), 0);
+    assert_int_equal(update(at(l1, 1), to(f, PAGE | PTE_RW)), -EBUSY);
+    assert_int_equal(update(at(f, 1), 0), -EINVAL);
+    assert_int_equal(pv_update_descriptor(guest, at(f, 1), 0), -EINVAL);
+    assert_int_equal(mmu_pin(guest, frame_mfn(f), 1), -EINVAL);
+    assert_false(frame_get_writable(f, guest->id, &guest->dirty_cpus, 0));
+    frame_unshare(page);
+    assert_false(f->ref & FRAME_FREE);
+    assert_int_equal(update(at(l1, 1), 0), 0);
+    assert_true(f->ref & FRAME_FREE || !(f->ref & FRAME_REF_MASK));
+}
+
 static void a_limit_is_a_limit(void **state)
 {
     guest->max_pages = guest->nr_pages + 3;
@@ -388,6 +406,7 @@ int main(void)
         cmocka_unit_test(descriptors_give_no_privilege),
         cmocka_unit_test(a_gdt_cannot_be_written_while_in_use),
         cmocka_unit_test(an_exchange_is_all_or_nothing),
+        cmocka_unit_test(what_is_shared_to_be_read_is_never_written_for_a_guest),
         cmocka_unit_test(a_limit_is_a_limit),
         cmocka_unit_test(nobody_writes_to_what_is_a_table),
     };
