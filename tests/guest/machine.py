@@ -12,11 +12,11 @@ HYPERVISOR_OPTIONS = ("dom0_mem=512M,max:512M console=com1 com1=115200 loglvl=al
 
 
 def command(hypervisor, guest, guest_options="", smp=1, icount=False, hypervisor_options="",
-            more=()):
+            cpu="qemu64,+svm,+npt", more=()):
     """The QEMU command line.  With icount, time is the number of instructions executed."""
     accel = "tcg,thread=single" if icount else "tcg,thread=multi"
     module = f"{guest} {guest_options}".strip().replace(",", ",,")
-    args = ["qemu-system-x86_64", "-machine", "q35", "-accel", accel, "-cpu", "qemu64,+svm,+npt",
+    args = ["qemu-system-x86_64", "-machine", "q35", "-accel", accel, "-cpu", cpu,
             "-smp", str(smp), "-m", "1024", "-display", "none", "-no-reboot", "-nodefaults",
             "-serial", "stdio", "-vga", "std", "-kernel", hypervisor,
             "-append", f"{HYPERVISOR_OPTIONS} {hypervisor_options}".strip(), "-initrd", module]
