@@ -56,6 +56,8 @@ static const uint32_t shown_7d0 =
     SHOW(AVX512_4VNNIW) | SHOW(AVX512_4FMAPS) | SHOW(FSRM) | SHOW(MD_CLEAR) | SHOW(SERIALIZE);
 static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
 
+/* What AMD's leaf 0x80000001 repeats of leaf 1: bits 0-9, 12-17, 23 and 24 (APM vol. 3, E.4.2). */
+#define E1D_REPEATED  0x0183f3ffu
 #define LEAF_MAX      0xdu
 #define EXT_LEAF_MAX  0x80000008u
 #define XEN_LEAF_MAX  (XEN_CPUID_FIRST_LEAF + 5)
@@ -143,7 +145,8 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
         break;
     case 0x80000001:
         out[C] &= shown_e1c;
-        out[D] &= shown_e1d | (cpu_features.vendor == VENDOR_AMD ? shown_basic(v) & ~SHOW(HTT) : 0);
+        out[D] &=
+            shown_e1d | (cpu_features.vendor == VENDOR_AMD ? shown_basic(v) & E1D_REPEATED : 0);
         break;
     case 0x80000002 ... 0x80000006:
         break;
