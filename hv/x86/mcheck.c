@@ -3,7 +3,8 @@
  * Machine checks (SDM vol. 3, chapter 16) and NMIs.
  *
  * An uncorrected error ends the machine: which memory or whose state is lost
- * cannot be told for certain.  Corrected ones are logged.
+ * cannot be told for certain.  Corrected ones are logged where they are met: at
+ * the start, and beside an exception.
  *
  * NMIs in ring 0 run on a stack of their own, which a second NMI would
  * overwrite.  The processor holds it back until the next IRET; so nothing
@@ -42,22 +43,18 @@ static void log_bank(unsigned int bank, uint64_t status)
             misc);
 }
 
-/* Log and clear all banks that have something; returns the statuses, or-ed. */
-static uint64_t report_banks(void)
+/* Log and clear all banks that have something. */
+static void report_banks(void)
 {
-    uint64_t seen = 0;
-
     for (unsigned int i = 0; i < nr_banks(); i++) {
         uint32_t msr = MSR_MC0_STATUS + BANK_MSRS * i;
         uint64_t status = rdmsr(msr);
 
         if (status & MC_STATUS_VALID) {
-            seen |= status;
             log_bank(i, status);
             wrmsr(msr, 0);
         }
     }
-    return seen;
 }
 
 void mcheck_init_cpu(void)
@@ -74,23 +71,42 @@ void mcheck_init_cpu(void)
     }
 }
 
-void mcheck_exception(const struct cpu_user_regs *regs)
+/* All banks' statuses or-ed, and in *@worst the number of one that tells most. */
+static uint64_t look_at_banks(unsigned int *worst)
 {
-    uint64_t global = rdmsr(MSR_MCG_STATUS);
-    uint64_t seen = report_banks();
+    uint64_t seen = 0;
 
-    if (!(global & MCG_STATUS_RIPV) || seen & (MC_STATUS_CORRUPT | MC_STATUS_UNCORRECTED) ||
-        this_cpu()->in_nmi) {
-        panic_at(regs, "the hardware failed: machine check, global status %#lx", global);
+    *worst = 0;
+    for (unsigned int i = 0; i < nr_banks(); i++) {
+        uint64_t status = rdmsr(MSR_MC0_STATUS + BANK_MSRS * i);
+
+        if (status & MC_STATUS_VALID) {
+            *worst = seen == 0 || status & MC_STATUS_UNCORRECTED ? i : *worst;
+            seen |= status;
+        }
     }
-    wrmsr(MSR_MCG_STATUS, 0);
+    return seen;
 }
 
-void mcheck_poll(void)
+void mcheck_exception(const struct cpu_user_regs *regs)
 {
-    if (cpu_has(FEATURE_MCA)) {
+    uint64_t global = rdmsr(MSR_MCG_STATUS), seen;
+    unsigned int worst;
+
+    seen = look_at_banks(&worst);
+    if (!(global & MCG_STATUS_RIPV) || seen & (MC_STATUS_CORRUPT | MC_STATUS_UNCORRECTED) ||
+        this_cpu()->in_nmi) {
+        uint32_t msr = MSR_MC0_CTL + BANK_MSRS * worst;
+        uint64_t status = seen != 0 ? rdmsr(msr + 1) : 0;
+
+        panic_at(regs, "the hardware failed: machine check, %#lx, bank %u: %#lx, address %#lx",
+                 global, worst, status, status & MC_STATUS_ADDR_VALID ? rdmsr(msr + 2) : 0);
+    }
+    /* Our own code may hold the log's lock: then the banks keep it for the next time. */
+    if (regs->cs & 3) {
         report_banks();
     }
+    wrmsr(MSR_MCG_STATUS, 0);
 }
 
 void mcheck_nmi(const struct cpu_user_regs *regs)

@@ -15,8 +15,5 @@ void mcheck_exception(const struct cpu_user_regs *regs);
 /* NMI.  Ours if another CPU panics; else a report of the machine's, given to pv/. */
 void mcheck_nmi(const struct cpu_user_regs *regs);
 
-/* Log and clear corrected errors. */
-void mcheck_poll(void);
-
 /* Make every other CPU stop where it is: for panic(). */
 void mcheck_stop_others(void);

@@ -62,12 +62,6 @@ static void own_poke(void)
     this_cpu()->is_poked = true;
 }
 
-static void own_cmci(void)
-{
-    lapic_eoi();
-    mcheck_poll();
-}
-
 static void own_lapic_error(void)
 {
     lapic_report_error();
@@ -83,7 +77,6 @@ static void (*const own_interrupts[256 - VEC_OWN_FIRST])(void) = {
     [VEC_TIMER - VEC_OWN_FIRST] = own_timer,
     [VEC_FLUSH - VEC_OWN_FIRST] = own_flush,
     [VEC_POKE - VEC_OWN_FIRST] = own_poke,
-    [VEC_CMCI - VEC_OWN_FIRST] = own_cmci,
     [VEC_LAPIC_ERROR - VEC_OWN_FIRST] = own_lapic_error,
     [VEC_SPURIOUS - VEC_OWN_FIRST] = own_spurious,
 };

@@ -20,7 +20,6 @@
 #define VEC_TIMER        0xf0 /* the local timer */
 #define VEC_FLUSH        0xf1 /* another CPU wants a TLB flush */
 #define VEC_POKE         0xf2 /* look at what is asked for */
-#define VEC_CMCI         0xf3 /* corrected machine check */
 #define VEC_PMU          0xf4
 #define VEC_LAPIC_ERROR  0xfe
 #define VEC_SPURIOUS     0xff
