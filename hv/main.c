@@ -44,6 +44,7 @@
 #include "x86/mcheck.h"
 #include "x86/paging.h"
 #include "x86/smp.h"
+#include "x86/topology.h"
 
 /* ------------------------------------------- how lower layers reach up -- */
 
@@ -335,6 +336,7 @@ __init noreturn void hv_main(void)
     log_info("command line: %s", boot_info.cmdline);
     boot_check();
     features_init();
+    topology_init();
     if (!features_enable()) {
         panic("the boot CPU lacks what it said it has");
     }

@@ -6,6 +6,8 @@
  */
 #include "hcall/info.h"
 
+#include "event/event.h"
+#include "hcall/cpu_policy.h"
 #include "hcall/hcall.h"
 #include "sys/log.h"
 #include "time/time.h"
@@ -26,8 +28,8 @@ static long op_getvcpuinfo(struct domain *d, struct xen_domctl *op)
         return -ESRCH;
     }
     info->online = v->is_online;
-    info->blocked = READ_ONCE(v->blocked) != VCPU_AWAKE;
     info->running = v->unit.state == UNIT_RUNNING;
+    info->blocked = !info->running && READ_ONCE(v->blocked) != VCPU_AWAKE;
     info->cpu_time = sched_time_used(&v->unit);
     info->cpu = v->unit.cpu;
     return 0;
@@ -153,6 +155,33 @@ static long op_gettscinfo(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
+static long op_get_cpu_policy(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+    const struct vcpu *v = domain_vcpu(d, 0);
+
+    return v == NULL ? -ENOENT
+                     : cpu_policy_tell(v, guest_ptr_of(p->leaves), &p->nr_leaves,
+                                       guest_ptr_of(p->msrs), &p->nr_msrs);
+}
+
+static long op_sendtrigger(struct domain *d, struct xen_domctl *op)
+{
+    struct vcpu *v = domain_vcpu(d, op->u.sendtrigger.vcpu);
+
+    if (v == NULL) {
+        return -ESRCH;
+    }
+    if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI) {
+        log_warn("d%u: trigger %u is not for paravirtual domains", d->id,
+                 op->u.sendtrigger.trigger);
+        return -ENOSYS;
+    }
+    __atomic_fetch_or(&v->exit_work, EXIT_NMI, __ATOMIC_SEQ_CST);
+    evtchn_kick(v);
+    return 0;
+}
+
 static const struct {
     long (*fn)(struct domain *d, struct xen_domctl *op);
 } ops[] = {
@@ -166,6 +195,8 @@ static const struct {
     [XEN_DOMCTL_scheduler_op] = { .fn = op_scheduler },
     [XEN_DOMCTL_get_address_size] = { .fn = op_get_address_size },
     [XEN_DOMCTL_gettscinfo] = { .fn = op_gettscinfo },
+    [XEN_DOMCTL_get_cpu_policy] = { .fn = op_get_cpu_policy },
+    [XEN_DOMCTL_sendtrigger] = { .fn = op_sendtrigger },
 };
 
 /* getdomaininfo answers for the first domain that has this number or a higher one. */
@@ -173,6 +204,15 @@ static struct domain *target(const struct xen_domctl *op)
 {
     return op->cmd == XEN_DOMCTL_getdomaininfo ? domain_get_next(op->domain)
                                                : domain_get(op->domain);
+}
+
+static long call_one(struct domain *d, struct xen_domctl *op)
+{
+    if (op->cmd >= ARRAY_SIZE(ops) || ops[op->cmd].fn == NULL) {
+        log_warn("domctl %u is not offered", op->cmd);
+        return -ENOSYS;
+    }
+    return ops[op->cmd].fn(d, op);
 }
 
 long hcall_domctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -191,15 +231,15 @@ long hcall_domctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION) {
         return -EACCES;
     }
-    if (op.cmd >= ARRAY_SIZE(ops) || ops[op.cmd].fn == NULL) {
-        log_warn("domctl %u is not offered", op.cmd);
+    if (op.cmd == XEN_DOMCTL_createdomain) {
+        log_warn("a domain cannot be created: dom0 is the only one");
         return -ENOSYS;
     }
     dom = target(&op);
     if (dom == NULL) {
         return -ESRCH;
     }
-    rc = ops[op.cmd].fn(dom, &op);
+    rc = call_one(dom, &op);
     domain_put(dom);
     if (rc == 0 && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
         return -EFAULT;

@@ -399,7 +399,7 @@ static long op_claim_pages(uint64_t cmd, uint64_t arg)
 {
     struct xen_memory_reservation r;
     struct domain *d;
-    long rc;
+    long rc = 0;
 
     (void)cmd;
     if (copy_from_guest(&r, GUEST_PTR(arg), sizeof(r)) != 0) {
@@ -411,9 +411,9 @@ static long op_claim_pages(uint64_t cmd, uint64_t arg)
     if (!guest_ptr_null(guest_ptr_of(r.extent_start)) || r.extent_order != 0 || r.mem_flags != 0) {
         return -EINVAL;
     }
-    d = target(r.domid, &rc);
+    d = r.domid == DOMID_SELF ? NULL : domain_get(r.domid);
     if (d == NULL) {
-        return rc;
+        return -EINVAL;
     }
     if (r.nr_extents != 0 && (r.nr_extents <= d->nr_pages || r.nr_extents > d->max_pages)) {
         rc = -EINVAL;

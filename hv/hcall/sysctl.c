@@ -2,18 +2,23 @@
 /* sysctl: the toolstack's operations on the machine as a whole. */
 #include "hcall/info.h"
 
+#include <xen/physdev.h>
 #include <xen/sysctl.h>
 
 #include "drivers/console.h"
+#include "drivers/pci.h"
+#include "hcall/cpu_policy.h"
 #include "hcall/hcall.h"
 #include "lib/string.h"
 #include "mm/page_alloc.h"
 #include "sys/log.h"
+#include "sys/softirq.h"
 #include "time/time.h"
-#include "x86/insn.h"
 #include "x86/topology.h"
 
-#define KEYS_MAX 64u /* debug keys of one call */
+#define NR_CSTATES 2u
+#define PCI_BATCH  32u /* devices looked up before others get their turn */
+#define KEYS_MAX   64u /* debug keys of one call */
 
 static long op_readconsole(struct xen_sysctl *op)
 {
@@ -54,7 +59,6 @@ static long op_sched_id(struct xen_sysctl *op)
 static long op_physinfo(struct xen_sysctl *op)
 {
     struct xen_sysctl_physinfo *p = &op->u.physinfo;
-    struct cpuid_regs r = cpuid(1, 0), ext = cpuid(0x80000001, 0);
 
     memset(p, 0, sizeof(*p));
     p->threads_per_core = topology_threads_per_core();
@@ -68,10 +72,9 @@ static long op_physinfo(struct xen_sysctl *op)
     p->free_pages = pages_nr_free();
     p->scrub_pages = pages_nr_dirty();
     p->max_mfn = nr_frames_max - 1;
-    p->hw_cap[0] = r.d;
-    p->hw_cap[1] = r.c;
-    p->hw_cap[2] = ext.d;
-    p->hw_cap[3] = ext.c;
+    for (unsigned int i = 0; i < ARRAY_SIZE(p->hw_cap); i++) {
+        p->hw_cap[i] = cpu_policy_word(NULL, i);
+    }
     return 0;
 }
 
@@ -141,9 +144,15 @@ static long op_cpupool(struct xen_sysctl *op)
         return info_cpumask_out(&p->cpumap, &cpus_online);
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
         return info_cpumask_out(&p->cpumap, &none);
-    default:
+    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
+    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+    case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+    case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+    case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
         log_warn("CPU pools cannot be changed: all CPUs belong to pool 0");
         return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
     }
 }
 
@@ -207,8 +216,157 @@ static long op_numainfo(struct xen_sysctl *op)
 /* No device is nearer to one node than to another. */
 static long op_pcitopoinfo(struct xen_sysctl *op)
 {
-    (void)op;
-    return -ENODEV;
+    struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
+    struct guest_ptr devs = guest_ptr_of(t->devs), nodes = guest_ptr_of(t->nodes);
+    uint32_t i;
+
+    if (guest_ptr_null(devs) || guest_ptr_null(nodes)) {
+        return -EINVAL;
+    }
+    for (i = 0; i < t->num_devs && (i % PCI_BATCH != PCI_BATCH - 1 || !preempt_pending()); i++) {
+        struct physdev_pci_device d;
+        uint32_t node;
+
+        if (copy_elem_from_guest(&d, devs, i, sizeof(d)) != 0) {
+            return -EFAULT;
+        }
+        node = pci_exists((struct pci_address){ d.seg, d.bus, d.devfn }) ? XEN_INVALID_NODE_ID
+                                                                         : XEN_INVALID_DEV;
+        if (copy_elem_to_guest(nodes, i, &node, sizeof(node)) != 0) {
+            return -EFAULT;
+        }
+    }
+    t->num_devs = i; /* who has more asks again */
+    return 0;
+}
+
+static long op_getcpuinfo(struct xen_sysctl *op)
+{
+    struct xen_sysctl_getcpuinfo *g = &op->u.getcpuinfo;
+    uint32_t nr = min(g->max_cpus, cpumask_count(&cpus_online));
+
+    for (uint32_t i = 0; i < nr; i++) {
+        struct xen_sysctl_cpuinfo info = { .idletime = sched_time_idle(i) };
+
+        if (copy_elem_to_guest(guest_ptr_of(g->info), i, &info, sizeof(info)) != 0) {
+            return -EFAULT;
+        }
+    }
+    g->nr_cpus = nr;
+    return 0;
+}
+
+/* All that is free: what lies below an address is not counted apart. */
+static long op_availheap(struct xen_sysctl *op)
+{
+    op->u.availheap.avail_bytes = pages_nr_free() << PAGE_SHIFT;
+    return 0;
+}
+
+/* A processor runs or halts: states 0 and 1.  How often it changed is not counted. */
+static long tell_idle(struct pm_cx_stat *s, unsigned int cpu)
+{
+    static const uint64_t changes[NR_CSTATES] = { 1, 1 };
+    uint64_t idle = sched_time_idle(cpu);
+    const uint64_t times[NR_CSTATES] = { time_now() - idle, idle };
+    uint32_t nr = min(s->nr, NR_CSTATES);
+
+    s->nr = NR_CSTATES;
+    s->last = 1;
+    s->idle_time = idle;
+    s->nr_pc = s->nr_cc = 0;
+    if (copy_to_guest(guest_ptr_of(s->triggers), changes, nr * sizeof(changes[0])) != 0 ||
+        copy_to_guest(guest_ptr_of(s->residencies), times, nr * sizeof(times[0])) != 0) {
+        return -EFAULT;
+    }
+    return 0;
+}
+
+static long op_get_pmstat(struct xen_sysctl *op)
+{
+    struct xen_sysctl_get_pmstat *p = &op->u.get_pmstat;
+
+    if (p->cpuid >= NR_CPUS || !cpumask_test(&cpus_online, p->cpuid)) {
+        return -EINVAL;
+    }
+    switch (p->type) {
+    case PMSTAT_get_max_cx:
+        p->u.getcx.nr = NR_CSTATES;
+        return 0;
+    case PMSTAT_get_cxstat:
+        return tell_idle(&p->u.getcx, p->cpuid);
+    case PMSTAT_reset_cxstat:
+        return -EOPNOTSUPP;
+    default:
+        return -ENODEV; /* the clock's speed is left as it is */
+    }
+}
+
+static long op_pm_op(struct xen_sysctl *op)
+{
+    struct xen_sysctl_pm_op *p = &op->u.pm_op;
+
+    switch (p->cmd) {
+    case XEN_SYSCTL_pm_op_get_max_cstate:
+        if (p->cpuid > 1) {
+            return -EINVAL;
+        }
+        /* Not a processor's number here: 0 asks for the deepest state, 1 for its sub-state. */
+        p->u.get_max_cstate = p->cpuid == 0 ? NR_CSTATES - 1 : XEN_SYSCTL_CX_UNLIMITED;
+        return 0;
+    case GET_CPUFREQ_PARA:
+    case SET_CPUFREQ_GOV:
+    case SET_CPUFREQ_PARA:
+    case GET_CPUFREQ_AVGFREQ:
+        return -ENODEV;
+    default:
+        return -EINVAL;
+    }
+}
+
+/* ----------------------------------------------- what processors are like -- */
+
+/* For whom @index asks; false: for a kind of domain that there is not. */
+static bool policy_subject(uint32_t index, uint32_t first_pv, const struct vcpu **v)
+{
+    *v = index < first_pv ? NULL : current();
+    return index < first_pv || index % 2 == first_pv % 2;
+}
+
+static long op_get_cpu_featureset(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpu_featureset *f = &op->u.cpu_featureset;
+    const struct vcpu *v;
+
+    if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max) {
+        return -EINVAL;
+    }
+    if (!policy_subject(f->index, XEN_SYSCTL_cpu_featureset_pv, &v)) {
+        return -EOPNOTSUPP;
+    }
+    return cpu_policy_features(v, guest_ptr_of(f->features), &f->nr_features);
+}
+
+static long op_get_cpu_policy(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
+    const struct vcpu *v;
+
+    if (p->_rsvd != 0 || p->index > XEN_SYSCTL_cpu_policy_hvm_default) {
+        return -EINVAL;
+    }
+    if (!policy_subject(p->index, XEN_SYSCTL_cpu_policy_pv_max, &v)) {
+        return -EOPNOTSUPP;
+    }
+    return cpu_policy_tell(v, guest_ptr_of(p->leaves), &p->nr_leaves, guest_ptr_of(p->msrs),
+                           &p->nr_msrs);
+}
+
+/* What CPUID tells is masked by emulating it, never in the processor. */
+static long op_get_levelling_caps(struct xen_sysctl *op)
+{
+    op->u.cpu_levelling_caps.caps = 0;
+    return 0;
 }
 
 static long (*const ops[])(struct xen_sysctl *) = {
@@ -222,6 +380,13 @@ static long (*const ops[])(struct xen_sysctl *) = {
     [XEN_SYSCTL_cpupool_op] = op_cpupool,
     [XEN_SYSCTL_scheduler_op] = op_scheduler,
     [XEN_SYSCTL_pcitopoinfo] = op_pcitopoinfo,
+    [XEN_SYSCTL_getcpuinfo] = op_getcpuinfo,
+    [XEN_SYSCTL_availheap] = op_availheap,
+    [XEN_SYSCTL_get_pmstat] = op_get_pmstat,
+    [XEN_SYSCTL_pm_op] = op_pm_op,
+    [XEN_SYSCTL_get_cpu_levelling_caps] = op_get_levelling_caps,
+    [XEN_SYSCTL_get_cpu_featureset] = op_get_cpu_featureset,
+    [XEN_SYSCTL_get_cpu_policy] = op_get_cpu_policy,
 };
 
 long hcall_sysctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)

@@ -220,14 +220,13 @@ static void abi_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     }
 }
 
-int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-    const struct vcpu *v = c->opaque;
     struct cpuid_regs r;
 
     if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_LEAF_MAX - XEN_CPUID_FIRST_LEAF) {
         abi_leaf(leaf, subleaf, out);
-        return EMUL_OK;
+        return;
     }
     r = cpuid(leaf, subleaf);
     out[A] = r.a;
@@ -239,5 +238,10 @@ int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[
     } else {
         extended_leaf(v, leaf, out);
     }
+}
+
+int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    pv_cpuid_of(c->opaque, leaf, subleaf, out);
     return EMUL_OK;
 }

@@ -52,6 +52,9 @@ int must_check pv_set_segment_base(struct vcpu *v, unsigned int which, uint64_t 
  */
 int must_check pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value);
 
+/* What CPUID answers @v. */
+void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
 /* HYPERVISOR_fpu_taskswitch: virtual CR0.TS. */
 void pv_set_ts(struct vcpu *v, bool is_set);
 

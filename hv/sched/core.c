@@ -442,3 +442,8 @@ uint64_t sched_time_used(struct sched_unit *u) NO_THREAD_SAFETY
     spin_unlock(&q->lock);
     return ns;
 }
+
+uint64_t sched_time_idle(unsigned int cpu)
+{
+    return sched_time_used(queue_of(cpu)->idle);
+}

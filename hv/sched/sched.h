@@ -92,3 +92,5 @@ void sched_set_weight(struct sched_unit *u, uint32_t weight);
 
 /* Time @u has run, ns, including the current stretch. */
 uint64_t sched_time_used(struct sched_unit *u);
+/* Time that @cpu, which is online, had nothing to run, ns. */
+uint64_t sched_time_idle(unsigned int cpu);

@@ -17,7 +17,7 @@ static unsigned int bits_for(uint32_t n)
     return n <= 1 ? 0 : bit_order_up(n);
 }
 
-static bool read_leaf_b(void)
+static __init bool read_leaf_b(void)
 {
     struct cpuid_regs threads, cores;
 
@@ -34,7 +34,7 @@ static bool read_leaf_b(void)
     return true;
 }
 
-static uint32_t cores_by_old_leaves(void)
+static __init uint32_t cores_by_old_leaves(void)
 {
     if (cpu_features.vendor == VENDOR_AMD && cpu_features.max_ext_leaf >= 0x80000008) {
         return (cpuid(0x80000008, 0).c & 0xff) + 1;
@@ -42,7 +42,7 @@ static uint32_t cores_by_old_leaves(void)
     return cpu_features.max_leaf >= 4 ? (cpuid(4, 0).a >> 26) + 1 : 1;
 }
 
-void topology_init(void)
+__init void topology_init(void)
 {
     const uint32_t htt = 1u << 28;
     struct cpuid_regs r = cpuid(1, 0);

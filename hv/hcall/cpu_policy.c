@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What processors are like, for the toolstack: sets of feature words, and
+ * policies, which are lists of CPUID leaves and MSRs as a kind of domain would
+ * read them.
+ *
+ * There are three kinds: the processor itself (raw and host are one, since we
+ * hide nothing from ourselves), and what paravirtual domains see (the most they
+ * may and what they get are one).  No domain is of the other kind.
+ */
+#include "hcall/cpu_policy.h"
+
+#include <xen/sysctl.h>
+
+#include "pv/pv.h"
+#include "x86/features.h"
+#include "x86/insn.h"
+#include "x86/msr.h"
+
+#define XSTATE_LEAF   0xdu
+#define SUBLEAVES_MAX 64u
+#define LEAVES_MAX    128u /* more than any processor has in the ranges told */
+#define CACHE_LEAF    4u
+#define HV_LEAF       0x40000000u
+#define EXTENDED_LEAF 0x80000000u
+#define AMD_WORD      2u /* of leaf 0x80000001: repeats features of leaf 1 */
+#define AMD_COMMON    0x0183f3ffu
+
+static void read_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    if (v != NULL) {
+        pv_cpuid_of(v, leaf, subleaf, out);
+    } else {
+        struct cpuid_regs r = cpuid(leaf, subleaf);
+
+        out[0] = r.a;
+        out[1] = r.b;
+        out[2] = r.c;
+        out[3] = r.d;
+    }
+}
+
+/* ------------------------------------------------------------ features -- */
+
+/* Where each word of a feature set comes from; leaf 0: an MSR, which no guest sees. */
+static const struct {
+    uint32_t leaf, subleaf;
+    uint8_t reg;
+} words[] = {
+    { 1, 0, 3 },           { 1, 0, 2 }, { 0x80000001, 0, 3 }, { 0x80000001, 0, 2 },
+    { XSTATE_LEAF, 1, 0 }, { 7, 0, 1 }, { 7, 0, 2 },          { 0x80000007, 0, 3 },
+    { 0x80000008, 0, 1 },  { 7, 0, 3 }, { 7, 1, 0 },          { 0x80000021, 0, 0 },
+    { 7, 1, 1 },           { 7, 2, 3 }, { 7, 1, 2 },          { 7, 1, 3 },
+    { 0, 0, 0 },           { 0, 0, 0 }, { 0x80000021, 0, 2 },
+};
+
+/* Subleaves and leaves beyond the last one read as another's. */
+static bool leaf_exists(const struct vcpu *v, uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t out[4];
+
+    read_leaf(v, leaf & 0xf0000000, 0, out);
+    if (leaf == 0 || leaf > out[0]) {
+        return false;
+    }
+    if (leaf == 7 && subleaf != 0) {
+        read_leaf(v, leaf, 0, out);
+        return subleaf <= out[0];
+    }
+    return true;
+}
+
+uint32_t cpu_policy_word(const struct vcpu *v, unsigned int i)
+{
+    uint32_t out[4] = { 0 };
+
+    if (leaf_exists(v, words[i].leaf, words[i].subleaf)) {
+        read_leaf(v, words[i].leaf, words[i].subleaf, out);
+    }
+    if (i == AMD_WORD && v != NULL && cpu_features.vendor == VENDOR_AMD) {
+        out[3] &= ~AMD_COMMON; /* which the tools put there again */
+    }
+    return out[words[i].reg];
+}
+
+long cpu_policy_features(const struct vcpu *v, struct guest_ptr to, uint32_t *nr)
+{
+    uint32_t room = *nr;
+
+    *nr = ARRAY_SIZE(words);
+    if (guest_ptr_null(to)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < min(room, *nr); i++) {
+        uint32_t word = cpu_policy_word(v, i);
+
+        if (copy_elem_to_guest(to, i, &word, sizeof(word)) != 0) {
+            return -EFAULT;
+        }
+    }
+    return room < *nr ? -ENOBUFS : 0;
+}
+
+/* ------------------------------------------------------------ policies -- */
+
+/* A guest's array that is being filled. */
+struct leaves {
+    const struct vcpu *v;
+    struct guest_ptr to;
+    uint32_t room, nr;
+};
+
+static long put_leaf(struct leaves *l, uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t out[4];
+    struct xen_cpuid_leaf entry = { .leaf = leaf, .subleaf = subleaf };
+
+    read_leaf(l->v, leaf, subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : subleaf, out);
+    if (l->nr >= l->room) {
+        return -ENOBUFS;
+    }
+    entry.a = out[0];
+    entry.b = out[1];
+    entry.c = out[2];
+    entry.d = out[3];
+    return copy_elem_to_guest(l->to, l->nr++, &entry, sizeof(entry));
+}
+
+/* How many subleaves @leaf has; 0: it has none to tell apart. */
+static uint32_t nr_subleaves(const struct vcpu *v, uint32_t leaf)
+{
+    uint32_t out[4], n = 0;
+
+    switch (leaf) {
+    case CACHE_LEAF:
+        do {
+            read_leaf(v, leaf, n++, out);
+        } while ((out[0] & 0x1f) != 0 && n < SUBLEAVES_MAX);
+        return n;
+    case 7:
+        read_leaf(v, leaf, 0, out);
+        return min(out[0], SUBLEAVES_MAX - 1) + 1;
+    case 0xb:
+        return 2;
+    case XSTATE_LEAF:
+        return SUBLEAVES_MAX - 1;
+    default:
+        return 0;
+    }
+}
+
+static bool is_empty(const struct vcpu *v, uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t out[4];
+
+    read_leaf(v, leaf, subleaf, out);
+    return (out[0] | out[1] | out[2] | out[3]) == 0;
+}
+
+static long put_range(struct leaves *l, uint32_t first)
+{
+    uint32_t out[4];
+    long rc = 0;
+
+    read_leaf(l->v, first, 0, out);
+    for (uint32_t leaf = first; leaf <= min(out[0], first + 0x21) && rc == 0; leaf++) {
+        uint32_t nr = nr_subleaves(l->v, leaf);
+
+        if (nr == 0) {
+            rc = put_leaf(l, leaf, XEN_CPUID_NO_SUBLEAF);
+        }
+        for (uint32_t i = 0; i < nr && rc == 0; i++) {
+            if (i < 2 || !is_empty(l->v, leaf, i)) {
+                rc = put_leaf(l, leaf, i);
+            }
+        }
+    }
+    return rc;
+}
+
+static long put_leaves(const struct vcpu *v, struct guest_ptr to, uint32_t *nr)
+{
+    struct leaves l = { .v = v, .to = to, .room = *nr };
+    long rc;
+
+    if (guest_ptr_null(to)) {
+        *nr = LEAVES_MAX;
+        return 0;
+    }
+    rc = put_range(&l, 0);
+    if (rc == 0 && v != NULL) {
+        rc = put_leaf(&l, HV_LEAF, XEN_CPUID_NO_SUBLEAF);
+    }
+    if (rc == 0) {
+        rc = put_range(&l, EXTENDED_LEAF);
+    }
+    *nr = l.nr;
+    return rc;
+}
+
+/* Both describe features that nobody is shown. */
+static long put_msrs(struct guest_ptr to, uint32_t *nr)
+{
+    static const struct xen_msr_entry msrs[] = { { .idx = MSR_PLATFORM_INFO },
+                                                 { .idx = MSR_ARCH_CAPABILITIES } };
+    uint32_t room = *nr;
+
+    *nr = ARRAY_SIZE(msrs);
+    if (guest_ptr_null(to)) {
+        return 0;
+    }
+    if (room < *nr) {
+        return -ENOBUFS;
+    }
+    return copy_to_guest(to, msrs, sizeof(msrs));
+}
+
+long cpu_policy_tell(const struct vcpu *v, struct guest_ptr leaves, uint32_t *nr_leaves,
+                     struct guest_ptr msrs, uint32_t *nr_msrs)
+{
+    long rc = put_leaves(v, leaves, nr_leaves);
+
+    return rc != 0 ? rc : put_msrs(msrs, nr_msrs);
+}
