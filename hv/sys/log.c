@@ -52,10 +52,9 @@ static char first_ring[RING_SIZE];
 static struct spinlock log_lock = SPINLOCK_INIT(LOCK_RANK_LOG);
 static char *ring = first_ring;
 static uint32_t ring_size = RING_SIZE;
-static uint32_t ring_end;     /* position after the last byte */
-static uint32_t ring_held;    /* bytes in it */
-static uint32_t ring_cleared; /* where log_clear() came last */
-static uint32_t nr_lines;     /* of our own, up to 2 */
+static uint32_t ring_end;  /* position after the last byte */
+static uint32_t ring_held; /* bytes in it */
+static uint32_t nr_lines;  /* of our own, up to 2 */
 static bool has_news;
 static struct partial partials[NR_PARTIAL];
 static struct limit limits[NR_LIMITS];
@@ -277,9 +276,9 @@ size_t log_read(char *buf, size_t len_bytes, uint32_t *index, bool incremental)
     uint32_t start, nr;
 
     lock_log();
-    start = incremental ? *index : ring_cleared;
-    if (ring_end - start > ring_held) {
-        start = ring_end - ring_held; /* overwritten, or never written: from the oldest */
+    start = *index;
+    if (!incremental || ring_end - start > ring_held) {
+        start = ring_end - ring_held; /* gone, or never written: from the oldest */
     }
     nr = (uint32_t)min((size_t)(ring_end - start), len_bytes);
     for (uint32_t i = 0; i < nr; i++) {
@@ -293,7 +292,7 @@ size_t log_read(char *buf, size_t len_bytes, uint32_t *index, bool incremental)
 void log_clear(void)
 {
     lock_log();
-    ring_cleared = ring_end;
+    ring_held = 0;
     unlock_log();
 }
 

@@ -51,13 +51,13 @@ void log_set_guest_levels(unsigned int always, unsigned int limited);
 
 /*
  * Copy from the ring for XEN_SYSCTL_readconsole.  *@index: position to start
- * from when @incremental, else that is where log_clear() came last; what has
- * been overwritten is skipped.  Set to the position after what was copied.
+ * from when @incremental, else that is the oldest byte; what has been
+ * overwritten or cleared is skipped.  Set to the position after what was copied.
  * Returns the number of bytes stored in @buf, at most @len_bytes.
  */
 size_t log_read(char *buf, size_t len_bytes, uint32_t *index, bool incremental);
 
-/* Forget what is in the ring, for readers that are not incremental. */
+/* Forget what is in the ring. */
 void log_clear(void);
 
 /* Has the ring grown since the last call?  Whoever raises VIRQ_CON_RING asks. */
