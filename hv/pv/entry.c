@@ -65,7 +65,7 @@ static int get_shared(struct pt_ctx *c, struct frame *f, uint64_t e)
     if ((e & PT_CACHE_BITS) ||
         !(ref & (e & PTE_RW ? FRAME_SHARED_RW : FRAME_SHARED_RO | FRAME_SHARED_RW))) {
         frame_put(f);
-        return pt_refuse(c, "the hypervisor does not share this frame that way", e);
+        return pt_refuse_as(c, -EBUSY, "the hypervisor does not share this frame that way", e);
     }
     return 0;
 }
