@@ -27,7 +27,7 @@ int must_check evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags,
                                 evtchn_port_t *port);
 int must_check evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu);
 int must_check evtchn_close(struct domain *d, evtchn_port_t port);
-int must_check evtchn_send(struct domain *d, evtchn_port_t port);
+long must_check evtchn_send(struct domain *d, evtchn_port_t port);
 int must_check evtchn_unmask(struct domain *d, evtchn_port_t port);
 int must_check evtchn_status(struct domain *d, struct evtchn_status *status);
 int must_check evtchn_reset(struct domain *d);

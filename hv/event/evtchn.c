@@ -23,23 +23,27 @@
 
 /* ------------------------------------------------------------ delivery -- */
 
-void evtchn_kick(struct vcpu *v)
+static noinline void wake(struct vcpu *v)
 {
     if (READ_ONCE(v->blocked) != VCPU_AWAKE) {
         __atomic_store_n(&v->blocked, VCPU_AWAKE, __ATOMIC_SEQ_CST);
         vcpu_wake(v);
-    } else if (v != current() && READ_ONCE(v->unit.state) == UNIT_RUNNING) {
+    } else if (READ_ONCE(v->unit.state) == UNIT_RUNNING) {
         cpu_poke(READ_ONCE(v->unit.cpu));
     }
 }
 
-static void mark_pending(struct vcpu *v)
+/* A vCPU that does something for itself is awake, and looks on its way out. */
+static always_inline void kick(struct vcpu *v)
 {
-    struct vcpu_info *info = READ_ONCE(v->info);
-
-    if (__atomic_exchange_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST) == 0) {
-        evtchn_kick(v);
+    if (READ_ONCE(v->blocked) != VCPU_AWAKE || v != current()) {
+        wake(v);
     }
+}
+
+void evtchn_kick(struct vcpu *v)
+{
+    kick(v);
 }
 
 static void wake_pollers(struct domain *d, evtchn_port_t port)
@@ -56,26 +60,38 @@ static void wake_pollers(struct domain *d, evtchn_port_t port)
     }
 }
 
-/* The port's bit is set: tell the vCPU if it is not masked. */
-static void notify(struct domain *d, evtchn_port_t port, struct vcpu *v)
+/* The pending bit of @port is set: tell the vCPU if it is not masked. */
+static always_inline void notify(const struct shared_info *s, evtchn_port_t port, struct vcpu *v)
 {
-    struct vcpu_info *info = READ_ONCE(v->info);
+    struct vcpu_info *info;
 
-    if (!bit_test(d->shared_info->evtchn_mask, port) &&
-        !bit_atomic_test_set(&info->evtchn_pending_sel, port / 64)) {
-        mark_pending(v);
+    if (READ_ONCE(s->evtchn_mask[port / 64]) >> (port % 64) & 1) {
+        return;
+    }
+    info = READ_ONCE(v->info);
+    if (!bit_atomic_test_set(&info->evtchn_pending_sel, port / 64) &&
+        __atomic_exchange_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST) == 0) {
+        kick(v);
+    }
+}
+
+static always_inline void set_pending(struct domain *d, const struct evtchn_table *t,
+                                      evtchn_port_t port, uint32_t vcpu)
+{
+    struct shared_info *s = d->shared_info;
+
+    if (bit_atomic_test_set(s->evtchn_pending, port)) {
+        return;
+    }
+    notify(s, port, d->vcpus[vcpu]);
+    if (unlikely(READ_ONCE(t->nr_polling) != 0)) {
+        wake_pollers(d, port);
     }
 }
 
 void evtchn_set_pending(struct domain *d, evtchn_port_t port, uint32_t vcpu)
 {
-    if (bit_atomic_test_set(d->shared_info->evtchn_pending, port)) {
-        return;
-    }
-    notify(d, port, d->vcpus[vcpu]);
-    if (READ_ONCE(d->evtchn->nr_polling) != 0) {
-        wake_pollers(d, port);
-    }
+    set_pending(d, d->evtchn, port, vcpu);
 }
 
 void evtchn_block(struct vcpu *v)
@@ -146,17 +162,6 @@ static struct evtchn *slot(struct evtchn_table *t, evtchn_port_t port)
     struct evtchn *page = t->pages[port / EVTCHNS_PER_PAGE];
 
     return page == NULL ? NULL : &page[port % EVTCHNS_PER_PAGE];
-}
-
-struct evtchn *evtchn_find(struct domain *d, evtchn_port_t port)
-{
-    struct evtchn *c;
-
-    if (port >= d->evtchn->nr_ports) {
-        return NULL;
-    }
-    c = slot(d->evtchn, port);
-    return c == NULL || c->state == EVTCHN_FREE || c->state == EVTCHN_RESERVED ? NULL : c;
 }
 
 int evtchn_take(struct domain *d, enum evtchn_state state, uint32_t vcpu, evtchn_port_t *port)
@@ -437,25 +442,37 @@ int evtchn_reset(struct domain *d)
 
 /* ------------------------------------------------------------- sending -- */
 
-int evtchn_send(struct domain *d, evtchn_port_t port)
+/* What is no event to the domain itself.  Holds its table's lock. */
+static noinline long send_to_peer(const struct evtchn *c)
 {
-    struct evtchn *c;
-    int rc = 0;
+    const struct evtchn *there;
 
-    spin_lock(&d->evtchn->lock);
-    c = evtchn_find(d, port);
-    if (c == NULL) {
-        rc = -EINVAL;
-    } else if (c->state == EVTCHN_IPI) {
-        evtchn_set_pending(d, port, c->vcpu);
-    } else if (c->state == EVTCHN_INTERDOMAIN) {
-        struct evtchn *there = slot(c->remote->evtchn, c->remote_port);
-
-        evtchn_set_pending(c->remote, c->remote_port, READ_ONCE(there->vcpu));
-    } else if (c->state != EVTCHN_UNBOUND) {
-        rc = -EINVAL;
+    if (c->state == EVTCHN_UNBOUND) {
+        return 0; /* nobody hears it yet */
     }
-    spin_unlock(&d->evtchn->lock);
+    if (c->state != EVTCHN_INTERDOMAIN) { /* free ones are no channel, others not for sending */
+        return -EINVAL;
+    }
+    there = slot(c->remote->evtchn, c->remote_port);
+    evtchn_set_pending(c->remote, c->remote_port, READ_ONCE(there->vcpu));
+    return 0;
+}
+
+long evtchn_send(struct domain *d, evtchn_port_t port)
+{
+    struct evtchn_table *t = d->evtchn;
+    struct evtchn *c;
+    long rc = 0;
+
+    spin_lock(&t->lock);
+    if (!evtchn_entry(t, port, &c)) {
+        rc = -EINVAL;
+    } else if (likely(c->state == EVTCHN_IPI)) {
+        set_pending(d, t, port, c->vcpu);
+    } else {
+        rc = send_to_peer(c);
+    }
+    spin_unlock(&t->lock);
     return rc;
 }
 
@@ -467,12 +484,11 @@ int evtchn_unmask(struct domain *d, evtchn_port_t port)
     int rc = -EINVAL;
 
     spin_lock(&d->evtchn->lock);
-    c = port < d->evtchn->nr_ports ? slot(d->evtchn, port) : NULL;
-    if (c != NULL) {
+    if (evtchn_entry(d->evtchn, port, &c)) {
         rc = 0;
         if (bit_atomic_test_clear(d->shared_info->evtchn_mask, port) &&
             bit_test(d->shared_info->evtchn_pending, port)) {
-            notify(d, port, d->vcpus[c->vcpu]);
+            notify(d->shared_info, port, d->vcpus[c->vcpu]);
         }
     }
     spin_unlock(&d->evtchn->lock);
@@ -535,7 +551,7 @@ void evtchn_raise_virq(struct vcpu *v, uint32_t virq)
     spin_lock(&d->evtchn->lock);
     port = v->events->virq_ports[virq];
     if (port != 0) {
-        evtchn_set_pending(d, port, slot(d->evtchn, port)->vcpu);
+        set_pending(d, d->evtchn, port, slot(d->evtchn, port)->vcpu);
     }
     spin_unlock(&d->evtchn->lock);
 }

@@ -4,6 +4,7 @@
 
 #include "event/event.h"
 #include "time/timer.h"
+#include "x86/uaccess.h"
 
 /*
  *            alloc_unbound            bind_interdomain
@@ -28,7 +29,7 @@ struct evtchn {
     uint32_t number;
     evtchn_port_t remote_port;
     struct domain *remote; /* holds a reference */
-};
+} aligned(32);             /* a power of two: found without a division */
 
 #define EVTCHNS_PER_PAGE (PAGE_SIZE / sizeof(struct evtchn))
 #define EVTCHN_2L_PORTS  (sizeof(((struct shared_info *)0)->evtchn_pending) * 8)
@@ -55,8 +56,32 @@ struct vcpu_events {
     uint64_t periodic_due_ns; /* [timer's CPU] */
 };
 
+/* The entry of @port, free or not, goes to *@c, if it is a port and there is memory for it.  Holds
+ * the table's lock. */
+static always_inline bool evtchn_entry(const struct evtchn_table *t, evtchn_port_t port,
+                                       struct evtchn **c)
+{
+    struct evtchn *page;
+
+    if (unlikely(port >= t->nr_ports)) {
+        return false;
+    }
+    port = (evtchn_port_t)array_index_nospec(port, t->nr_ports);
+    page = t->pages[port / EVTCHNS_PER_PAGE];
+    *c = &page[port % EVTCHNS_PER_PAGE];
+    return likely(page != NULL);
+}
+
 /* The channel of @port, or NULL when there is none in use.  Holds the table's lock. */
-struct evtchn *evtchn_find(struct domain *d, evtchn_port_t port);
+static inline struct evtchn *evtchn_find(struct domain *d, evtchn_port_t port)
+{
+    struct evtchn *c;
+
+    return evtchn_entry(d->evtchn, port, &c) && c->state != EVTCHN_FREE &&
+                   c->state != EVTCHN_RESERVED
+               ? c
+               : NULL;
+}
 
 /* A free port, made @state, notifying vCPU @vcpu.  -ENOSPC, -ENOMEM. */
 int must_check evtchn_take(struct domain *d, enum evtchn_state state, uint32_t vcpu,

@@ -57,12 +57,16 @@ static inline void bit_clear(uint64_t *map, size_t n)
 /* Change a bit and return what it was. */
 static inline bool bit_atomic_test_set(uint64_t *map, size_t n)
 {
-    return __atomic_fetch_or(&map[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST) >> (n % 64) & 1;
+    uint64_t bit = BIT(n % 64);
+
+    return (__atomic_fetch_or(&map[n / 64], bit, __ATOMIC_SEQ_CST) & bit) != 0;
 }
 
 static inline bool bit_atomic_test_clear(uint64_t *map, size_t n)
 {
-    return __atomic_fetch_and(&map[n / 64], ~BIT(n % 64), __ATOMIC_SEQ_CST) >> (n % 64) & 1;
+    uint64_t bit = BIT(n % 64);
+
+    return (__atomic_fetch_and(&map[n / 64], ~bit, __ATOMIC_SEQ_CST) & bit) != 0;
 }
 
 static inline void bit_atomic_set(uint64_t *map, size_t n)

@@ -56,24 +56,27 @@ static uint64_t shown_flags(const struct vcpu *v, uint8_t mask)
 }
 
 /*
- * Store a frame from @to upwards, @extra being the @nr words between r11 and
- * rip.  False: the guest's stack cannot be written there.
+ * Store a frame at @to, with the @nr words @extra between r11 and rip; @mask is
+ * the event mask.  False: the guest's stack cannot be written there.
  */
-static bool frame_store(uint64_t *to, const struct cpu_user_regs *r, uint64_t cs, uint64_t flags,
-                        const uint64_t *extra, unsigned int nr)
+static always_inline bool frame_store(const struct vcpu *v, uint64_t *to, const uint64_t *extra,
+                                      unsigned int nr, bool from_kernel, uint8_t mask)
 {
+    const struct cpu_user_regs *r = &v->regs;
+    uint64_t cs = (from_kernel ? r->cs & ~3u : r->cs) | (uint64_t)mask << 32;
+    uint64_t *upper = to + 2 + nr;
+
     user_open();
-    user_store(r->rcx, to, fault);
-    user_store(r->r11, to + 1, fault);
-    to += 2;
-    for (; nr > 0; nr--) {
-        user_store(*extra++, to++, fault);
+    user_store(r->rcx, &to[0], fault);
+    user_store(r->r11, &to[1], fault);
+    for (unsigned int i = 0; i < nr; i++) {
+        user_store(extra[i], &to[2 + i], fault);
     }
-    user_store(r->rip, to, fault);
-    user_store(cs, to + 1, fault);
-    user_store(flags, to + 2, fault);
-    user_store(r->rsp, to + 3, fault);
-    user_store(r->ss, to + 4, fault);
+    user_store(r->rip, &upper[0], fault);
+    user_store(cs, &upper[1], fault);
+    user_store(shown_flags(v, mask), &upper[2], fault);
+    user_store(r->rsp, &upper[3], fault);
+    user_store(r->ss, &upper[4], fault);
     user_close();
     return true;
 fault:
@@ -81,40 +84,74 @@ fault:
     return false;
 }
 
-/* The common part of all bounces; @extra as above. */
-static void bounce(struct vcpu *v, uint64_t handler, bool mask_events, const uint64_t *extra,
-                   unsigned int nr)
+/*
+ * The common part of all bounces: inlined for each mode they come from and
+ * number of words @extra, as above.  The address space is the kernel's already.
+ */
+static always_inline void enter_masked(struct vcpu *v, uint64_t handler, bool mask_events,
+                                       const uint64_t *extra, unsigned int nr, bool from_kernel,
+                                       uint8_t mask)
 {
     struct cpu_user_regs *r = &v->regs;
-    uint8_t mask = READ_ONCE(v->info->evtchn_upcall_mask);
-    bool from_kernel = v->in_kernel;
     uint64_t sp = from_kernel ? r->rsp : v->pv.kernel_sp;
-    uint64_t cs = (from_kernel ? r->cs & ~3u : r->cs) | (uint64_t)mask << 32;
-    uint64_t len_bytes = (nr + FRAME_WORDS) * sizeof(*extra);
 
+    sp = (sp & ~15ul) - (nr + FRAME_WORDS) * sizeof(*extra);
     if (unlikely(handler == 0)) {
         domain_crash(v->domain, "vCPU %u has no handler for what happened at rip %#lx", v->id,
                      r->rip);
-        return;
-    }
-    if (!from_kernel && !pv_toggle_mode(v)) {
-        return;
-    }
-    sp = (sp & ~15ul) - len_bytes;
-    if (unlikely(!guest_range_ok(GUEST_PTR(sp), len_bytes) ||
-                 !frame_store(user_addr(sp), r, cs, shown_flags(v, mask), extra, nr))) {
+    } else if (unlikely(!frame_store(v, user_addr(sp), extra, nr, from_kernel, mask))) {
         domain_crash(v->domain, "vCPU %u's kernel stack at %#lx cannot be written", v->id, sp);
-        return;
+    } else {
+        if (mask_events) {
+            WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
+        }
+        r->rip = handler;
+        r->cs = FLAT_KERNEL_CS;
+        r->rflags &= ~(uint64_t)(RFLAGS_AC | RFLAGS_TF | RFLAGS_RF | RFLAGS_VM | RFLAGS_NT);
+        r->rsp = sp;
+        r->ss = FLAT_KERNEL_SS;
+        r->entry_vector = VEC_SYSCALL; /* rcx and r11 are free: SYSRET may be used */
     }
-    if (mask_events) {
-        WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
+}
+
+static always_inline void enter(struct vcpu *v, uint64_t handler, bool mask_events,
+                                const uint64_t *extra, unsigned int nr, bool from_kernel)
+{
+    enter_masked(v, handler, mask_events, extra, nr, from_kernel,
+                 READ_ONCE(v->info->evtchn_upcall_mask));
+}
+
+static noinline void bounce_from_user(struct vcpu *v, uint64_t handler, bool mask_events)
+{
+    if (pv_toggle_mode(v)) {
+        enter(v, handler, mask_events, NULL, 0, false);
     }
-    r->rip = handler;
-    r->cs = FLAT_KERNEL_CS;
-    r->rflags &= ~(uint64_t)(RFLAGS_AC | RFLAGS_TF | RFLAGS_RF | RFLAGS_VM | RFLAGS_NT);
-    r->rsp = sp;
-    r->ss = FLAT_KERNEL_SS;
-    r->entry_vector = VEC_SYSCALL; /* rcx and r11 are free: SYSRET may be used */
+}
+
+static void bounce(struct vcpu *v, uint64_t handler, bool mask_events)
+{
+    if (v->in_kernel) {
+        enter(v, handler, mask_events, NULL, 0, true);
+    } else {
+        bounce_from_user(v, handler, mask_events);
+    }
+}
+
+static noinline void bounce_error_from_user(struct vcpu *v, uint64_t handler, bool mask_events,
+                                            uint64_t error)
+{
+    if (pv_toggle_mode(v)) {
+        enter(v, handler, mask_events, &error, 1, false);
+    }
+}
+
+static void bounce_error(struct vcpu *v, uint64_t handler, bool mask_events, uint64_t error)
+{
+    if (v->in_kernel) {
+        enter(v, handler, mask_events, &error, 1, true);
+    } else {
+        bounce_error_from_user(v, handler, mask_events, error);
+    }
 }
 
 /* The vectors that push an error code: SDM vol. 3, 6.15. */
@@ -125,22 +162,28 @@ static void bounce(struct vcpu *v, uint64_t handler, bool mask_events, const uin
 void pv_inject(struct vcpu *v, unsigned int vector, uint32_t error)
 {
     const struct trap_info *t = &v->pv.traps[vector];
-    uint64_t word = error;
 
-    bounce(v, t->address, TI_GET_IF(t), &word, HAS_ERROR >> vector & 1);
+    if (HAS_ERROR >> vector & 1) {
+        bounce_error(v, t->address, TI_GET_IF(t), error);
+    } else {
+        bounce(v, t->address, TI_GET_IF(t));
+    }
 }
 
 void pv_inject_software(struct vcpu *v, unsigned int vector)
 {
     const struct trap_info *t = &v->pv.traps[vector];
 
-    bounce(v, t->address, TI_GET_IF(t), NULL, 0);
+    bounce(v, t->address, TI_GET_IF(t));
 }
 
 void pv_inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
 {
+    const struct trap_info *t = &v->pv.traps[VEC_PF];
+
     WRITE_ONCE(v->info->arch.cr2, cr2);
-    pv_inject(v, VEC_PF, v->in_kernel ? error & ~PFEC_USER : error | PFEC_USER);
+    bounce_error(v, t->address, TI_GET_IF(t),
+                 v->in_kernel ? error & ~PFEC_USER : error | PFEC_USER);
 }
 
 void pv_syscall_from_user(struct vcpu *v)
@@ -153,7 +196,7 @@ void pv_syscall_from_user(struct vcpu *v)
         pv_inject(v, VEC_UD, 0);
         return;
     }
-    bounce(v, cb->address, cb->mask_events, NULL, 0);
+    bounce(v, cb->address, cb->mask_events);
 }
 
 void pv_sysenter_from_user(struct vcpu *v)
@@ -167,19 +210,35 @@ void pv_sysenter_from_user(struct vcpu *v)
     }
     v->regs.rip = 0;
     v->regs.ss = FLAT_USER_SS;
-    bounce(v, cb->address, cb->mask_events, NULL, 0);
+    bounce(v, cb->address, cb->mask_events);
 }
 
+static noinline void upcall_from_user(struct vcpu *v)
+{
+    if (pv_toggle_mode(v)) {
+        enter_masked(v, v->pv.event.address, true, NULL, 0, false, 0);
+    }
+}
+
+/* Events are not masked, or we would not be here. */
 void pv_deliver_upcall(struct vcpu *v)
 {
-    bounce(v, v->pv.event.address, true, NULL, 0);
+    if (v->in_kernel) {
+        enter_masked(v, v->pv.event.address, true, NULL, 0, true, 0);
+    } else {
+        upcall_from_user(v);
+    }
 }
 
 void pv_failsafe(struct vcpu *v)
 {
     const uint64_t selectors[] = { v->pv.ds, v->pv.es, v->pv.fs, v->pv.gs };
 
-    bounce(v, v->pv.failsafe.address, true, selectors, ARRAY_SIZE(selectors));
+    if (v->in_kernel) {
+        enter(v, v->pv.failsafe.address, true, selectors, ARRAY_SIZE(selectors), true);
+    } else if (pv_toggle_mode(v)) {
+        enter(v, v->pv.failsafe.address, true, selectors, ARRAY_SIZE(selectors), false);
+    }
 }
 
 void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error)

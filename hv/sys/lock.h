@@ -86,7 +86,10 @@ NO_THREAD_SAFETY
     uint16_t *serving = (uint16_t *)&lock->ticket;
 
     lock_held_pop(lock);
-    __atomic_store_n(serving, (uint16_t)(*serving + 1), __ATOMIC_RELEASE);
+    /* One plain instruction: only the holder writes this half, and stores are seen in order. */
+    barrier();
+    ++*serving;
+    barrier();
 }
 
 static inline bool spin_trylock(struct spinlock *lock) TRY_ACQUIRES(true, lock) NO_THREAD_SAFETY

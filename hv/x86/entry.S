@@ -293,9 +293,20 @@ exit_work:
     mov     %rbx, %rdi
     call    pv_exit_slow
     jmp     exit_to_guest
+/*
+ * Entering the callback masks events, and leaves by SYSRET to an address that
+ * was checked when it was registered.  If it crashed the domain instead, a
+ * softirq is raised.
+ */
 exit_upcall:
     mov     %rbx, %rdi
     call    pv_deliver_upcall
+    cmpl    $0, CPU_softirqs(%rsp)
+    jne     exit_softirqs
+    ALT_BEGIN
+    verw    verw_selector(%rip)
+    ALT_IF  FEATURE_MD_CLEAR
+    jmp     exit_by_sysret
 
     .balign 16
 exit_to_guest:
@@ -329,6 +340,7 @@ exit_known_vcpu:
     cmpw    $FLAT_KERNEL_CS, VCPU_regs + REGS_cs(%rbx)
     jne     exit_by_iret
 
+exit_by_sysret:
     lea     VCPU_regs(%rbx), %rsp
     POP_REGS
     mov     REGS_rip - REGS_error_code(%rsp), %rcx
