@@ -207,7 +207,7 @@ void sched_sleep_sync(struct sched_unit *u)
 {
     sched_sleep_nosync(u);
     while (READ_ONCE(u->state) == UNIT_RUNNING || __atomic_load_n(&u->on_cpu, __ATOMIC_ACQUIRE)) {
-        cpu_poll_requests();
+        cpu_poll_calls();
         cpu_relax();
     }
 }

@@ -52,6 +52,12 @@ static void serve_call(void)
     }
 }
 
+void cpu_poll_calls(void)
+{
+    serve_call();
+    cpu_poll_requests();
+}
+
 void cpu_call_softirq(void)
 {
     serve_call();
@@ -64,8 +70,7 @@ void cpu_call_mask(const struct cpumask *m, void (*fn)(void *), void *arg)
 
     ASSERT(this_cpu()->nr_locks == 0);
     while (__atomic_exchange_n(&call.is_busy, 1, __ATOMIC_ACQUIRE)) {
-        serve_call();
-        cpu_poll_requests();
+        cpu_poll_calls();
         cpu_relax();
     }
     call.fn = fn;

@@ -15,6 +15,9 @@
 /* Serve flush requests of other CPUs: called while waiting for a lock or an answer. */
 void cpu_poll_requests(void);
 
+/* The same, and run their calls: while waiting for anything with no lock held. */
+void cpu_poll_calls(void);
+
 /* Wake @cpu by an interrupt that does nothing else. */
 void cpu_poke(unsigned int cpu);
 

@@ -14,6 +14,7 @@
 #include "sys/image.h"
 #include "sys/log.h"
 #include "sys/panic.h"
+#include "x86/guest_state.h"
 #include "x86/lapic.h"
 #include "x86/mcheck.h"
 #include "x86/regs.h"
@@ -157,11 +158,13 @@ void trap_from_hv(struct cpu_user_regs *regs)
 
 /*
  * In ring 0 a #DB can only be one that a guest prepared: SYSCALL right behind
- * a load of SS that hit a breakpoint, or SYSENTER with TF set.  It is lost.
+ * a load of SS that hit a breakpoint, SYSENTER with TF set, or a breakpoint on
+ * data that we copy for it.  It is lost.
  */
 static void debug_in_hv(struct cpu_user_regs *regs)
 {
     regs->rflags &= ~(uint64_t)RFLAGS_TF;
+    write_dr6(DR6_DEFAULT);
 }
 
 void trap_ist(struct cpu_user_regs *regs)
