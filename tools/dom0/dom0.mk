@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: MIT
 # The control domain that is shipped with the hypervisor, and `make run`.
-DOM0_FILES := build/dom0/vmlinuz build/dom0/initrd.img build/dom0/disk.img
 
 # The hypervisor to start: any file that QEMU's -kernel loads.
 # SMP=N, ACCEL=kvm: the number of CPUs, the host's own processor instead of an emulated one.
 HYPERVISOR ?= build/mansio
 
-.PHONY: dom0 run
+.PHONY: dom0 run ready
 dom0:
 	@tools/dom0/build build/dom0
 
-# Prerequisites are told by name, as `make -j` would build before the packages are there.
-run:
+# What a machine is started with.  Make is called anew, as only now there is a compiler to ask.
+ready:
 	@scripts/install-packages
-	@$(MAKE) -s --no-print-directory dom0 $(filter build/mansio,$(HYPERVISOR))
+ifeq ($(HYPERVISOR),build/mansio)
+	@echo "build: $(HYPERVISOR)"
+	@$(MAKE) -s --no-print-directory -j$$(nproc) $(HYPERVISOR)
+endif
+	@tools/dom0/build build/dom0
+
+run: ready
 	@tools/dom0/run --hypervisor $(HYPERVISOR) $(if $(AUTO),--auto) $(if $(SMP),--smp $(SMP)) $(if $(ACCEL),--accel $(ACCEL))

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
 # build/mansio.iso: boots from CD and USB stick, by BIOS and UEFI, with the control domain inside.
 .PHONY: iso
-iso:
-	@scripts/install-packages
-	@$(MAKE) -s --no-print-directory dom0 $(filter build/mansio,$(HYPERVISOR))
+iso: ready
 	@tools/iso/build $(HYPERVISOR) build/dom0 build/mansio.iso
