@@ -70,6 +70,7 @@ struct pv_vcpu {
     uint32_t iobmp_limit; /* ports covered by the guest's bitmap */
     uint64_t iobmp;       /* guest virtual address of it */
     bool nmi_masked;      /* from delivery of an NMI or #MC to the next iret */
+    uint32_t held;        /* EXIT_NMI and EXIT_MCE that came meanwhile */
 };
 
 struct vcpu {

@@ -270,7 +270,10 @@ long pv_iret(struct vcpu *v)
         r->r11 = c.r11;
         r->rcx = c.rcx;
     }
-    v->pv.nmi_masked = false;
+    if (unlikely(v->pv.nmi_masked)) {
+        v->pv.nmi_masked = false;
+        __atomic_fetch_or(&v->exit_work, v->pv.held, __ATOMIC_SEQ_CST);
+    }
     WRITE_ONCE(v->info->evtchn_upcall_mask, !(c.rflags & RFLAGS_IF));
     return (long)c.rax;
 }

@@ -132,21 +132,31 @@ void pv_nmi(void)
     }
 }
 
-void pv_exit_slow(struct vcpu *v)
+/* Deliver one of those held back; it masks the others till the guest's next iret. */
+static void deliver_held(struct vcpu *v)
 {
-    uint32_t work = v->exit_work;
+    static const struct {
+        uint32_t work;
+        unsigned int vector;
+    } kinds[] = { { EXIT_NMI, VEC_NMI }, { EXIT_MCE, VEC_MC } };
 
-    if ((work & EXIT_NMI) && !v->pv.nmi_masked) {
-        __atomic_fetch_and(&v->exit_work, ~EXIT_NMI, __ATOMIC_SEQ_CST);
-        v->pv.nmi_masked = true;
-        if (v->pv.traps[VEC_NMI].address != 0) {
-            pv_inject(v, VEC_NMI, 0);
+    for (unsigned int i = 0; i < ARRAY_SIZE(kinds) && !v->pv.nmi_masked; i++) {
+        if (!(v->pv.held & kinds[i].work)) {
+            continue;
         }
-    } else if ((work & EXIT_MCE) && !v->pv.nmi_masked) {
-        __atomic_fetch_and(&v->exit_work, ~EXIT_MCE, __ATOMIC_SEQ_CST);
-        v->pv.nmi_masked = true;
-        if (v->pv.traps[VEC_MC].address != 0) {
-            pv_inject(v, VEC_MC, 0);
+        v->pv.held &= ~kinds[i].work;
+        if (v->pv.traps[kinds[i].vector].address != 0) {
+            v->pv.nmi_masked = true;
+            pv_inject(v, kinds[i].vector, 0);
         }
     }
+}
+
+/* The bits must go, or we should come here for ever: what is masked is held in the vCPU. */
+void pv_exit_slow(struct vcpu *v)
+{
+    const uint32_t mine = EXIT_NMI | EXIT_MCE;
+
+    v->pv.held |= __atomic_fetch_and(&v->exit_work, ~mine, __ATOMIC_SEQ_CST) & mine;
+    deliver_held(v);
 }

@@ -213,12 +213,20 @@ TEST(domains_that_are_none_come_before_operations_that_are_none)
     EXPECT(do_domctl(XEN_DOMCTL_pausedomain, 0), -EINVAL); /* the caller itself */
 }
 
-static volatile unsigned int nr_nmis;
+static volatile unsigned int nr_nmis, nr_wanted, depth, depth_seen;
 
+/* Asks for the next one while it is at the last: that has to wait. */
 static bool note_nmi(struct regs *regs)
 {
     (void)regs;
+    depth++;
+    depth_seen = depth > depth_seen ? depth : depth_seen;
     nr_nmis++;
+    if (nr_wanted > 1) {
+        nr_wanted--;
+        EXPECT(hyper_vcpu(VCPUOP_send_nmi, 0, NULL), 0);
+    }
+    depth--;
     return true;
 }
 
@@ -230,6 +238,10 @@ TEST(an_nmi_comes_when_asked_for)
     domctl.u.sendtrigger = (struct xen_domctl_sendtrigger){ .trigger = XEN_DOMCTL_SENDTRIGGER_NMI };
     EXPECT(do_domctl(XEN_DOMCTL_sendtrigger, 0), 0);
     EXPECT(nr_nmis, 2);
+    nr_wanted = 3;
+    EXPECT(hyper_vcpu(VCPUOP_send_nmi, 0, NULL), 0);
+    EXPECT(nr_nmis, 5);
+    EXPECT(depth_seen, 1);
     domctl.u.sendtrigger.vcpu = 1000;
     CHECK(do_domctl(XEN_DOMCTL_sendtrigger, 0) < 0);
     trap_set_handler(2, NULL);
