@@ -65,8 +65,8 @@ struct domain {
     struct cpumask dirty_cpus; /* [a] CPUs whose TLBs may hold mappings of its address spaces */
 
     struct rangeset ioports;  /* [l] I/O ports it may use */
-    struct rangeset iomem;    /* [l] frame numbers of device memory it may map */
-    struct rangeset iomem_ro; /* [l] those it may map read-only */
+    struct rangeset iomem;    /* [p] frame numbers of device memory it may map */
+    struct rangeset iomem_ro; /* [p] those it may map read-only */
     struct rangeset irqs;     /* [l] GSIs it may map */
     uint32_t pci_cf8;         /* [l] its latch of port 0xcf8 */
     uint8_t rtc_index;        /* [l] its latch of port 0x70 */

@@ -396,7 +396,11 @@ void *pages_alloc_hv(unsigned int order)
 
 void pages_free_hv(void *pages, unsigned int order)
 {
-    free_frames(virt_to_mfn(pages), order, tlb_clock());
+    mfn_t mfn = virt_to_mfn(pages);
+    bool was_shared = frame_of(mfn)->ref != (FRAME_HV | DOMID_XEN);
+
+    /* What no guest has mapped is in nobody's TLB. */
+    free_frames(mfn, order, was_shared ? tlb_clock() : 0);
 }
 
 void *page_alloc_hv(void)

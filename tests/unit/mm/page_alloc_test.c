@@ -119,6 +119,19 @@ static void flushes_before_a_freed_frame_is_given_out(void **state)
     pages_free(mfn, 0);
 }
 
+static void what_was_only_ours_needs_no_flush(void **state)
+{
+    void *page = page_alloc_hv();
+    unsigned int before = machine_flushes;
+
+    for (unsigned int i = 0; i < 10; i++) {
+        page_free_hv(page);
+        page = page_alloc_hv();
+    }
+    assert_int_equal(machine_flushes, before);
+    page_free_hv(page);
+}
+
 static void random_blocks_never_overlap_nor_get_lost(void **state)
 {
     enum {
@@ -204,6 +217,7 @@ int main(void)
         cmocka_unit_test(keeps_the_lowest_16_mib_for_those_who_ask),
         cmocka_unit_test(nobody_gets_a_reference_to_a_free_frame),
         cmocka_unit_test(flushes_before_a_freed_frame_is_given_out),
+        cmocka_unit_test(what_was_only_ours_needs_no_flush),
         cmocka_unit_test(random_blocks_never_overlap_nor_get_lost),
         cmocka_unit_test(scrubs_until_all_is_clean_and_then_gives_clean_memory),
         cmocka_unit_test(heap_objects_are_zeroed_aligned_and_apart),
