@@ -409,7 +409,7 @@ int emul_decode_priv(struct emul_insn *insn, const struct emul_fetch *f, enum em
     decode_start(insn);
     if (emul_is_forced_cpuid(f)) {
         insn->op = EMUL_OP_CPUID;
-        return decode_end(insn, f, FORCED_CPUID_LENGTH, EMUL_OK);
+        return decode_end(insn, f, EMUL_FORCED_CPUID_LENGTH, EMUL_OK);
     }
     entry = take_opcode(&cur, mode);
     if (unlikely(entry & MODRM)) {

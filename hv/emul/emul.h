@@ -227,6 +227,18 @@ int emul_exec(struct emul_ctxt *c, const struct emul_insn *insn) must_check;
 int emul_run(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
 int emul_run_priv(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
 
+#define EMUL_FORCED_CPUID_LENGTH 7u
+
+/* Is it CPUID with the forced-emulation prefix, if so many bytes are valid?  ud2; .ascii "xen";
+ * cpuid: 0f 0b 78 65 6e 0f a2 from the lowest byte up. */
+static always_inline bool emul_is_forced_cpuid(const struct emul_fetch *f)
+{
+    uint64_t head;
+
+    __builtin_memcpy(&head, f->byte, sizeof(head));
+    return head << 8 == 0xa20f6e65780b0f00ul;
+}
+
 /* For ops: set c->fault and return EMUL_FAULT.  @error is ignored for vectors without one. */
 int emul_fault(struct emul_ctxt *c, uint8_t vector, uint32_t error);
 int emul_page_fault(struct emul_ctxt *c, uint64_t addr, uint32_t error);

@@ -134,10 +134,10 @@ int emul_run_priv(struct emul_ctxt *c, const struct emul_fetch *f)
         insn = &in_out[f->byte[0] & 3];
     } else if (f->byte[0] != 0x0f) {
         return emul_run_priv_tables(c, f);
-    } else if (emul_is_forced_cpuid(f) && f->nr >= FORCED_CPUID_LENGTH) {
+    } else if (emul_is_forced_cpuid(f) && f->nr >= EMUL_FORCED_CPUID_LENGTH) {
         int rc = emul_exec_cpuid(c, NULL);
 
-        return unlikely(rc) ? rc : emul_finish(c, FORCED_CPUID_LENGTH);
+        return unlikely(rc) ? rc : emul_finish(c, EMUL_FORCED_CPUID_LENGTH);
     } else if ((f->byte[1] & 0xfd) == 0x30) {
         insn = f->byte[1] == 0x30 ? &wrmsr : &rdmsr;
     } else {

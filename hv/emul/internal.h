@@ -112,17 +112,6 @@ static always_inline int emul_finish(struct emul_ctxt *c, unsigned int length)
     return unlikely(regs->rflags & RFLAGS_TF) ? EMUL_OK_TRAP : EMUL_OK;
 }
 
-#define FORCED_CPUID_LENGTH 7u
-
-/* ud2; .ascii "xen"; cpuid: 0f 0b 78 65 6e 0f a2 from the lowest byte up. */
-static always_inline bool emul_is_forced_cpuid(const struct emul_fetch *f)
-{
-    uint64_t head;
-
-    __builtin_memcpy(&head, f->byte, sizeof(head));
-    return head << 8 == 0xa20f6e65780b0f00ul;
-}
-
 /* emul_run() and emul_run_priv() for all that has no short cut. */
 int emul_run_tables(struct emul_ctxt *c, const struct emul_fetch *f) must_check;
 int emul_run_priv_tables(struct emul_ctxt *c, const struct emul_fetch *f) must_check;

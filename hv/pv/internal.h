@@ -21,6 +21,8 @@ void pv_segments_note(struct vcpu *v);
 
 /* Do the instruction at rip for the guest, or give it @vector, which it raised. */
 void pv_emulate_priv(struct vcpu *v, unsigned int vector, uint32_t error);
+/* The same for #UD, which may be a forced CPUID. */
+void pv_emulate_ud(struct vcpu *v);
 
 /* The write at @addr hit one of the guest's page tables: do it.  False: it is a plain page fault.
  */
@@ -33,5 +35,3 @@ int pv_read_msr(struct emul_ctxt *c, uint32_t msr, uint64_t *val);
 int pv_write_msr(struct emul_ctxt *c, uint32_t msr, uint64_t val);
 int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
-/* The guest's instruction at rip, as much as can be read. */
-void pv_fetch(const struct vcpu *v, struct emul_fetch *f);

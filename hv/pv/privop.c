@@ -21,23 +21,27 @@
 
 #define PFEC_OF_KERNEL 0u
 
-void pv_fetch(const struct vcpu *v, struct emul_fetch *f)
+/* Near the end of a page, the next one may be unreadable. */
+static noinline void fetch_bytes(uint64_t rip, uint32_t to_page_end, struct emul_fetch *f)
 {
-    uint64_t rip = v->regs.rip;
-    uint32_t to_page_end = (uint32_t)(PAGE_SIZE - (rip & ~PAGE_MASK));
-
     f->nr = EMUL_INSN_MAX;
-    if (likely(to_page_end > EMUL_INSN_MAX)) {
-        if (unlikely(copy_from_guest(f->byte, GUEST_PTR(rip), 16) != 0)) {
-            f->nr = 0;
-        }
-        return;
-    }
     if (copy_from_guest(f->byte, GUEST_PTR(rip), EMUL_INSN_MAX) != 0) {
         f->nr = to_page_end < EMUL_INSN_MAX ? to_page_end : 0;
         if (f->nr != 0 && copy_from_guest(f->byte, GUEST_PTR(rip), f->nr) != 0) {
             f->nr = 0;
         }
+    }
+}
+
+static always_inline void fetch(const struct vcpu *v, struct emul_fetch *f)
+{
+    uint64_t rip = v->regs.rip;
+    uint32_t to_page_end = (uint32_t)(PAGE_SIZE - (rip & ~PAGE_MASK));
+
+    if (likely(to_page_end > EMUL_INSN_MAX)) {
+        f->nr = likely(copy_from_guest(f->byte, GUEST_PTR(rip), 16) == 0) ? EMUL_INSN_MAX : 0;
+    } else {
+        fetch_bytes(rip, to_page_end, f);
     }
 }
 
@@ -247,17 +251,45 @@ static void finish(struct vcpu *v, const struct emul_ctxt *c, int result, unsign
     }
 }
 
-void pv_emulate_priv(struct vcpu *v, unsigned int vector, uint32_t error)
+static void emulate(struct vcpu *v, const struct emul_fetch *f, unsigned int vector, uint32_t error)
 {
     struct emul_ctxt c = { .regs = &v->regs,
                            .ops = &priv_ops,
                            .opaque = v,
                            .mode = code_mode(v),
                            .is_kernel = v->in_kernel };
+
+    finish(v, &c, emul_run_priv(&c, f), vector, error);
+}
+
+void pv_emulate_priv(struct vcpu *v, unsigned int vector, uint32_t error)
+{
     struct emul_fetch f;
 
-    pv_fetch(v, &f);
-    finish(v, &c, emul_run_priv(&c, &f), vector, error);
+    fetch(v, &f);
+    emulate(v, &f, vector, error);
+}
+
+/* A forced CPUID is always the same bytes; what is odd about it goes the long way. */
+void pv_emulate_ud(struct vcpu *v)
+{
+    struct cpu_user_regs *r = &v->regs;
+    struct emul_fetch f;
+    uint32_t out[4];
+
+    fetch(v, &f);
+    if (unlikely(r->cs != FLAT_KERNEL_CS || (r->rflags & RFLAGS_TF) ||
+                 f.nr < EMUL_FORCED_CPUID_LENGTH || !emul_is_forced_cpuid(&f))) {
+        emulate(v, &f, VEC_UD, 0);
+        return;
+    }
+    pv_cpuid_of(v, (uint32_t)r->rax, (uint32_t)r->rcx, out);
+    r->rax = out[0];
+    r->rbx = out[1];
+    r->rcx = out[2];
+    r->rdx = out[3];
+    r->rip += EMUL_FORCED_CPUID_LENGTH;
+    r->rflags &= ~(uint64_t)RFLAGS_RF;
 }
 
 /* ----------------------------------------------------- page-table writes -- */
@@ -336,7 +368,7 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t addr)
     int result;
 
     (void)addr; /* the instruction names it again, and mmu_write_table() looks it up */
-    pv_fetch(v, &f);
+    fetch(v, &f);
     result = emul_run(&c, &f);
     if (result == EMUL_UNHANDLEABLE || result == EMUL_FETCH || result == EMUL_FAULT) {
         return false;

@@ -44,7 +44,7 @@ static void trap_nm(struct vcpu *v)
 
 static void trap_ud(struct vcpu *v)
 {
-    pv_emulate_priv(v, VEC_UD, 0);
+    pv_emulate_ud(v);
 }
 
 /* May the guest do INT @vector where it is? */
