@@ -71,24 +71,21 @@
 .endm
 
 /*
- * Fill the return predictor with targets of ours: 16 are all that it holds on
- * most processors without SMEP.  With SMEP, which keeps us from running guests'
- * pages even speculatively, theirs do no harm.  Needs 128 bytes of stack.
+ * Fill the return predictor with targets of ours.  With SMEP, which keeps us
+ * from running guests' pages even speculatively, theirs do no harm.  32 calls
+ * on every processor without: that some have but 12 or 16 entries is what their
+ * makers say of the real ones, and the model that we are told may be made up.
+ * Needs 256 bytes of stack.
  */
-.macro STUFF_16_RETURNS
+.macro STUFF_RETURNS
     ALT_BEGIN
-    .rept 16
+    .rept 32
     call    1f
     int3
 1:
     .endr
-    add     $128, %rsp
-.endm
-.macro STUFF_RETURNS
-    STUFF_16_RETURNS
+    add     $256, %rsp
     ALT_UNLESS FEATURE_SMEP
-    STUFF_16_RETURNS
-    ALT_IF FEATURE_DEEP_RETURNS
 .endm
 
 /* rsp, anywhere in the CPU's block, to its struct cpu. */

@@ -29,4 +29,3 @@
 #define FEATURE_MTRR          25
 #define FEATURE_SYSCALL32     26 /* SYSCALL works in compatibility mode: AMD */
 #define FEATURE_FXSR_LEAKS    27 /* FXRSTOR leaves FIP, FDP, FOP of another: AMD before Zen */
-#define FEATURE_DEEP_RETURNS  28 /* the return predictor may hold more than 16 entries */

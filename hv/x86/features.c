@@ -156,13 +156,6 @@ static __init uint64_t derived_bits(const struct cpu_features *f)
             bits |= 1ull << FEATURE_FXSR_LEAKS;
         }
     }
-
-    /* Before SMEP: Intel's return predictors had 16 entries, AMD's 12, then 24; others' are not
-     * known. */
-    if (!(f->bits >> FEATURE_SMEP & 1) && f->vendor != VENDOR_INTEL &&
-        !(f->vendor == VENDOR_AMD && f->family <= 0xf)) {
-        bits |= 1ull << FEATURE_DEEP_RETURNS;
-    }
     return bits;
 }
 
@@ -223,8 +216,8 @@ __init void features_init(void)
 bool features_enable(void)
 {
     uint32_t words[NR_WORDS];
-    uint64_t derived = 1ull << FEATURE_SYSENTER64 | 1ull << FEATURE_SYSCALL32 |
-                       1ull << FEATURE_FXSR_LEAKS | 1ull << FEATURE_DEEP_RETURNS;
+    uint64_t derived =
+        1ull << FEATURE_SYSENTER64 | 1ull << FEATURE_SYSCALL32 | 1ull << FEATURE_FXSR_LEAKS;
     uint64_t missing;
 
     read_words(words);
