@@ -34,4 +34,3 @@ int pv_write_io(struct emul_ctxt *c, uint16_t port, unsigned int bytes, uint32_t
 int pv_read_msr(struct emul_ctxt *c, uint32_t msr, uint64_t *val);
 int pv_write_msr(struct emul_ctxt *c, uint32_t msr, uint64_t val);
 int pv_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
-
