@@ -68,7 +68,7 @@ static int unpin(struct pt_ctx *c, mfn_t mfn)
         return pt_refuse(c, "a frame to be unpinned is not RAM", mfn.n);
     }
     f = frame_of(mfn);
-    if (frame_owner(f) != c->d->id || !pt_level(f->type) || !(f->type & FRAME_PINNED)) {
+    if (!pt_owns(c->d, f) || !pt_level(f->type) || !(f->type & FRAME_PINNED)) {
         return pt_refuse(c, "a frame to be unpinned is no pinned table of the domain", mfn.n);
     }
     WRITE_ONCE(f->type, f->type & ~FRAME_PINNED);

@@ -80,6 +80,18 @@ static inline unsigned int pt_level(uint64_t word)
     return t >= FT_L1 && t <= FT_L4 ? (unsigned int)(t - FT_L1 + 1) : 0;
 }
 
+/*
+ * Is @f in use, and @d's?  Ask before its type is looked at: the words of a free
+ * frame are the allocator's, and may look like any type and owner.
+ */
+static inline bool pt_owns(const struct domain *d, const struct frame *f)
+{
+    uint64_t ref = READ_ONCE(f->ref);
+
+    return (ref & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV | FRAME_BROKEN)) == d->id &&
+           (ref & FRAME_REF_MASK) != 0;
+}
+
 static inline uint64_t *pt_of(const struct frame *f)
 {
     return mfn_to_virt(frame_mfn(f));

@@ -97,10 +97,10 @@ static noinline int find_table(struct pt_ctx *c, mfn_t mfn, struct table *t)
         return pt_refuse(c, "an entry to be changed is not in RAM", mfn.n);
     }
     f = frame_of(mfn);
-    word = READ_ONCE(f->type);
-    if (pt_level(word) && frame_owner(f) != c->d->id) {
-        return pt_refuse(c, "an entry to be changed is in a table of another domain", mfn.n);
+    if (!pt_owns(c->d, f)) {
+        return pt_refuse(c, "an entry to be changed is in a frame of another domain", mfn.n);
     }
+    word = READ_ONCE(f->type);
     if (word & FRAME_RESIDUE) {
         if (!(word & FRAME_QUEUED)) {
             pt_queue_residue(c->d, f);
@@ -296,8 +296,7 @@ static uint64_t *find_entry_at(struct domain *d, uint64_t cr3, uint64_t va)
         return NULL;
     }
     f = frame_of(pte_mfn(e));
-    if (frame_owner(f) != d->id || frame_type(f) != FT_L1 ||
-        !(READ_ONCE(f->type) & FRAME_VALIDATED)) {
+    if (!pt_owns(d, f) || frame_type(f) != FT_L1 || !(READ_ONCE(f->type) & FRAME_VALIDATED)) {
         return NULL;
     }
     return phys_to_virt(PADDR(pte_paddr(e).a + (va % PAGE_SIZE & ~7ul)));

@@ -332,6 +332,24 @@ static void what_is_shared_to_be_read_is_never_written_for_a_guest(void **state)
     assert_true(f->ref & FRAME_FREE || !(f->ref & FRAME_REF_MASK));
 }
 
+/* With a TiB of RAM the links of free frames reach into the bits of the type. */
+static void a_free_frame_is_no_table_whatever_its_words_look_like(void **state)
+{
+    mfn_t mfn = pages_alloc(0, 0, 0);
+    struct frame *f = frame_of(mfn);
+    uint64_t *memory = pt_of(f);
+
+    memory[1] = 0;
+    *f = (struct frame){ .ref = FRAME_FREE | guest->id,
+                         .type = frame_type_word(FT_L1, FRAME_VALIDATED | FRAME_PINNED, 0, 1) };
+    assert_int_equal(update(at(f, 1), to(data, PAGE)), -EINVAL);
+    assert_int_equal(memory[1], 0);
+    assert_int_equal(mmu_unpin(guest, mfn), -EINVAL);
+    assert_int_equal(mmu_pin(guest, mfn, 1), -EINVAL);
+    *f = (struct frame){ 0 };
+    pages_free(mfn, 0);
+}
+
 static void a_limit_is_a_limit(void **state)
 {
     guest->max_pages = guest->nr_pages + 3;
@@ -407,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_gdt_cannot_be_written_while_in_use),
         cmocka_unit_test(an_exchange_is_all_or_nothing),
         cmocka_unit_test(what_is_shared_to_be_read_is_never_written_for_a_guest),
+        cmocka_unit_test(a_free_frame_is_no_table_whatever_its_words_look_like),
         cmocka_unit_test(a_limit_is_a_limit),
         cmocka_unit_test(nobody_writes_to_what_is_a_table),
     };
