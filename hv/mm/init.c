@@ -82,16 +82,28 @@ __init void mm_init(void)
              (pages_nr_total() - pages_nr_free()) << (PAGE_SHIFT - 10));
 }
 
+/* Was the frame kept when the table was made?  Low memory, where a loader may put things too, never
+ * is. */
+static __init bool is_kept(uint64_t i)
+{
+    return frame_valid(MFN(i)) && frame_of(MFN(i))->ref == (FRAME_HV | DOMID_XEN);
+}
+
 __init void mm_free_boot_memory(paddr_t start, paddr_t end)
 {
-    uint64_t first = align_up(start.a, PAGE_SIZE) >> PAGE_SHIFT, last = end.a >> PAGE_SHIFT;
+    uint64_t i = align_up(start.a, PAGE_SIZE) >> PAGE_SHIFT, last = end.a >> PAGE_SHIFT;
 
-    for (uint64_t i = first; i < last; i++) {
-        ASSERT(frame_of(MFN(i))->ref == (FRAME_HV | DOMID_XEN));
-        *frame_of(MFN(i)) = (struct frame){ 0 };
-    }
-    if (first < last) {
-        pages_add_boot_memory(MFN(first), last - first);
+    while (i < last) {
+        uint64_t first = i;
+
+        while (i < last && is_kept(i)) {
+            *frame_of(MFN(i++)) = (struct frame){ 0 };
+        }
+        if (i > first) {
+            pages_add_boot_memory(MFN(first), i - first);
+        } else {
+            i++;
+        }
     }
 }
 
