@@ -145,7 +145,7 @@ int memory_free(struct domain *d, mfn_t mfn)
     if (!frame_valid(mfn)) {
         return -EINVAL;
     }
-    f = frame_of(mfn);
+    f = frame_named(mfn);
     old = READ_ONCE(f->ref);
     do {
         if ((old & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV | FRAME_ALLOCATED)) !=
@@ -180,7 +180,7 @@ static bool steal(struct domain *d, mfn_t mfn)
     uint64_t expected = FRAME_ALLOCATED | FRAME_REF_ONE | d->id;
 
     return frame_valid(mfn) &&
-           __atomic_compare_exchange_n(&frame_of(mfn)->ref, &expected, DOMID_INVALID, false,
+           __atomic_compare_exchange_n(&frame_named(mfn)->ref, &expected, DOMID_INVALID, false,
                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 

@@ -346,11 +346,11 @@ static long ext_page(struct domain *d, const struct mmuext_op *op)
     if (rc != 0) {
         return rc;
     }
-    if (is_copy && (!frame_valid(from) || !frame_get(frame_of(from), d->id))) {
+    if (is_copy && (!frame_valid(from) || !frame_get(frame_named(from), d->id))) {
         log_guest(d->id, "frame %#lx is not its own to copy", from.n);
         return -EINVAL;
     }
-    if (!frame_valid(to) || !frame_get_writable(frame_of(to), d->id, &d->dirty_cpus, 0)) {
+    if (!frame_valid(to) || !frame_get_writable(frame_named(to), d->id, &d->dirty_cpus, 0)) {
         log_guest(d->id, "frame %#lx is not its own to write", to.n);
         rc = -EINVAL;
     } else {

@@ -21,6 +21,7 @@
 #include "abi/xen.h"
 #include "lib/types.h"
 #include "x86/layout.h"
+#include "x86/uaccess.h"
 
 struct frame {
     uint64_t ref;
@@ -79,10 +80,17 @@ static inline struct frame *frame_of(mfn_t mfn)
     return &frame_table[mfn.n];
 }
 
+/* frame_of() for a number that a guest gave and that was found good: not even in speculation
+ * anything outside the table. */
+static inline struct frame *frame_named(mfn_t mfn)
+{
+    return &frame_table[array_index_nospec(mfn.n, nr_frames_max)];
+}
+
 /* Does the table have an entry for @mfn? */
 static inline bool frame_backed(mfn_t mfn)
 {
-    uint64_t grain = mfn.n / FRAME_GRAIN;
+    uint64_t grain = array_index_nospec(mfn.n, nr_frames_max) / FRAME_GRAIN;
 
     return mfn.n < nr_frames_max && (frame_backing[grain / 64] >> (grain % 64) & 1);
 }
@@ -90,7 +98,7 @@ static inline bool frame_backed(mfn_t mfn)
 /* Is @mfn RAM that the table describes?  Entries for holes are FRAME_BROKEN. */
 static inline bool frame_valid(mfn_t mfn)
 {
-    return frame_backed(mfn) && !(READ_ONCE(frame_of(mfn)->ref) & FRAME_BROKEN);
+    return frame_backed(mfn) && !(READ_ONCE(frame_named(mfn)->ref) & FRAME_BROKEN);
 }
 
 static inline mfn_t frame_mfn(const struct frame *f)

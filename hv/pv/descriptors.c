@@ -101,7 +101,7 @@ static int get_segdesc(struct pt_ctx *c, mfn_t mfn)
 {
     int rc;
 
-    if (!frame_valid(mfn) || !frame_get(frame_of(mfn), c->d->id)) {
+    if (!frame_valid(mfn) || !frame_get(frame_named(mfn), c->d->id)) {
         return pt_refuse(c, "a frame that is to hold descriptors is not the domain's", mfn.n);
     }
     rc = use_segdesc(c, frame_of(mfn));
@@ -195,7 +195,7 @@ static int update_descriptor(struct pt_ctx *c, uint64_t at, uint64_t descriptor)
 {
     mfn_t mfn = MFN(at >> PAGE_SHIFT);
     uint64_t *entry = phys_to_virt(PADDR(at));
-    struct frame *f = frame_of(mfn);
+    struct frame *f = frame_named(mfn);
     int rc = 0;
 
     if (!frame_valid(mfn) || !frame_get(f, c->d->id)) {

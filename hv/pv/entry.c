@@ -107,7 +107,7 @@ int pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e)
     if (unlikely(!frame_valid(mfn))) {
         return get_device(c, e);
     }
-    f = frame_of(mfn);
+    f = frame_named(mfn);
     if (unlikely(!frame_get(f, c->owner))) {
         return pt_refuse_as(c, -EBUSY, "a mapped frame belongs to another domain or to nobody",
                             mfn.n);

@@ -67,7 +67,7 @@ static int unpin(struct pt_ctx *c, mfn_t mfn)
     if (!frame_valid(mfn)) {
         return pt_refuse(c, "a frame to be unpinned is not RAM", mfn.n);
     }
-    f = frame_of(mfn);
+    f = frame_named(mfn);
     if (!pt_owns(c->d, f) || !pt_level(f->type) || !(f->type & FRAME_PINNED)) {
         return pt_refuse(c, "a frame to be unpinned is no pinned table of the domain", mfn.n);
     }

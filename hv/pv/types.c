@@ -261,7 +261,7 @@ int pt_get(struct pt_ctx *c, mfn_t mfn, unsigned int level)
     if (unlikely(!frame_valid(mfn))) {
         return pt_refuse(c, "a page table is not in RAM", mfn.n);
     }
-    f = frame_of(mfn);
+    f = frame_named(mfn);
     if (unlikely(!frame_get(f, c->d->id))) {
         return pt_refuse(c, "a page table is in a frame of another domain", mfn.n);
     }
@@ -269,6 +269,7 @@ int pt_get(struct pt_ctx *c, mfn_t mfn, unsigned int level)
         frame_put(f);
         return pt_refuse(c, "a page table is in a frame of the hypervisor", mfn.n);
     }
+    speculation_barrier(); /* before entries of it are looked at */
     return use_table(c, f, level);
 }
 

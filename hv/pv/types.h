@@ -166,7 +166,7 @@ static always_inline bool pt_exchange(uint64_t *word, uint64_t *old, uint64_t ne
 static always_inline int must_check pt_get_l1_target(struct pt_ctx *c, uint64_t e)
 {
     mfn_t mfn = pte_mfn(e);
-    struct frame *f = frame_of(mfn);
+    struct frame *f = frame_named(mfn);
     uint64_t ref, type;
 
     if (unlikely((e & PT_CACHE_BITS) || !frame_backed(mfn))) {

@@ -96,7 +96,7 @@ static noinline int find_table(struct pt_ctx *c, mfn_t mfn, struct table *t)
     if (!frame_valid(mfn)) {
         return pt_refuse(c, "an entry to be changed is not in RAM", mfn.n);
     }
-    f = frame_of(mfn);
+    f = frame_named(mfn);
     if (!pt_owns(c->d, f)) {
         return pt_refuse(c, "an entry to be changed is in a frame of another domain", mfn.n);
     }
@@ -110,6 +110,7 @@ static noinline int find_table(struct pt_ctx *c, mfn_t mfn, struct table *t)
     t->f = f;
     t->mfn = mfn.n;
     t->level = pt_level(word);
+    speculation_barrier(); /* before entries of it are looked at */
     return 0;
 }
 
@@ -153,7 +154,7 @@ static noinline int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
     mfn_t mfn = MFN(at >> PAGE_SHIFT);
     struct frame *f;
 
-    if (!frame_valid(mfn) || !frame_get(frame_of(mfn), c->owner)) {
+    if (!frame_valid(mfn) || !frame_get(frame_named(mfn), c->owner)) {
         return pt_refuse(c, "an M2P entry is for a frame of another domain", mfn.n);
     }
     f = frame_of(mfn);

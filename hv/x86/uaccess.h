@@ -47,15 +47,21 @@ static inline uint64_t array_index_mask(uint64_t index, uint64_t limit)
 {
     uint64_t mask;
 
-    __asm__ volatile("cmp %2, %1\n\t"
-                     "sbb %0, %0"
-                     : "=r"(mask)
-                     : "r"(index), "r"(limit)
-                     : "cc");
+    __asm__("cmp %2, %1\n\t"
+            "sbb %0, %0"
+            : "=r"(mask)
+            : "r"(index), "r"(limit)
+            : "cc");
     return mask;
 }
 
 #define array_index_nospec(index, limit) ((index)&array_index_mask(index, limit))
+
+/* What follows is not begun before what was decided until here is certain. */
+static inline void speculation_barrier(void)
+{
+    __asm__ volatile("lfence" ::: "memory");
+}
 
 /*
  * Copy @n bytes, one side or both at a guest's address.  Returns how many bytes
