@@ -7,6 +7,8 @@
  */
 #include "hcall/hcall.h"
 
+#include <xen/arch-x86/xen-mca.h>
+
 #include "sys/softirq.h"
 #include "x86/uaccess.h"
 
@@ -52,6 +54,7 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
     [__HYPERVISOR_hvm_op] = hcall_hvm_op,
+    [__HYPERVISOR_mca] = hcall_mca,
     [__HYPERVISOR_sysctl] = hcall_sysctl,
     [__HYPERVISOR_domctl] = hcall_domctl,
     /* Numbers that are old, not ours to offer, or not given out. */
@@ -62,7 +65,8 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [27] = hcall_none,
     [31] = hcall_none,
     [37 ... 39] = hcall_none,
-    [41 ... 63] = hcall_none,
+    [41 ... 47] = hcall_none,
+    [49 ... 63] = hcall_none,
 };
 
 long hcall_restart(const uint64_t *args, unsigned int nr_args)

@@ -11,6 +11,7 @@
 #include <xen/memory.h>
 
 #include "domain/memory.h"
+#include "drivers/acpi.h"
 #include "mm/m2p.h"
 #include "mm/phys.h"
 #include "sys/boot_info.h"
@@ -20,6 +21,8 @@
 #define MEMOP_EXTENT_SHIFT 6u /* of the command: above it, the extent to go on with */
 #define CMD_MASK           ((1u << MEMOP_EXTENT_SHIFT) - 1)
 #define EXTENTS_A_BATCH    32u
+#define MSI_FIRST          0xfee00000ull /* what is written there is an interrupt */
+#define MSI_BYTES          0x100000ull
 #define ORDER_MAX_DOMU     9u
 #define ORDER_MAX_DOM0     18u
 
@@ -332,6 +335,23 @@ static long op_maximum_gpfn(uint64_t cmd, uint64_t arg)
     return tell_account(arg, ACCOUNT_MAX_PFN);
 }
 
+/* Where dom0 must not put devices, and the firmware may not say so: interrupt controllers, ours. */
+static int tell_controllers(struct guest_ptr list, uint32_t at)
+{
+    struct e820_entry r = { .start = MSI_FIRST, .len = MSI_BYTES, .type = E820_RESERVED };
+
+    for (uint32_t i = 0; i < acpi_info.nr_ioapics; i++) {
+        const struct e820_entry io = { .start = acpi_info.ioapics[i].address,
+                                       .len = PAGE_SIZE,
+                                       .type = E820_RESERVED };
+
+        if (copy_elem_to_guest(list, at++, &io, sizeof(io)) != 0) {
+            return -EFAULT;
+        }
+    }
+    return copy_elem_to_guest(list, at, &r, sizeof(r));
+}
+
 /* The machine's own map, our memory not cut out: dom0 lays its frames out over it. */
 static long op_machine_memory_map(uint64_t cmd, uint64_t arg)
 {
@@ -346,13 +366,15 @@ static long op_machine_memory_map(uint64_t cmd, uint64_t arg)
     }
     if (guest_ptr_null(guest_ptr_of(map.buffer))) {
         map.nr_entries = 0;
-    } else if (map.nr_entries < boot_info.nr_e820) {
+    } else if (map.nr_entries < boot_info.nr_e820 + acpi_info.nr_ioapics + 1) {
         return -EINVAL;
-    }
-    map.nr_entries = min(map.nr_entries, boot_info.nr_e820);
-    if (copy_to_guest(guest_ptr_of(map.buffer), boot_info.e820,
-                      map.nr_entries * sizeof(boot_info.e820[0])) != 0) {
-        return -EFAULT;
+    } else {
+        map.nr_entries = boot_info.nr_e820 + acpi_info.nr_ioapics + 1;
+        if (copy_to_guest(guest_ptr_of(map.buffer), boot_info.e820,
+                          boot_info.nr_e820 * sizeof(boot_info.e820[0])) != 0 ||
+            tell_controllers(guest_ptr_of(map.buffer), boot_info.nr_e820) != 0) {
+            return -EFAULT;
+        }
     }
     return copy_to_guest(GUEST_PTR(arg), &map, sizeof(map));
 }

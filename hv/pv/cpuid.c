@@ -62,6 +62,7 @@ static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
 #define EXT_LEAF_MAX  0x80000008u
 #define XEN_LEAF_MAX  (XEN_CPUID_FIRST_LEAF + 5)
 #define E7D_INVARIANT (1u << 8)
+#define CORES         0xf0ffu /* leaf 0x80000008: how many, and how wide their numbers are */
 #define OSXSAVE       (1u << 27)
 
 /* SYSENTER is Intel's in 64-bit mode; the hardware domain asks for the MTRRs by platform_op. */
@@ -157,7 +158,7 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
     case 0x80000008:
         out[A] &= 0xffff;
         out[B] &= shown_e8b;
-        out[C] = 0;
+        out[C] = cpu_features.vendor == VENDOR_AMD ? out[C] & CORES : 0;
         out[D] = 0;
         break;
     default:

@@ -8,6 +8,7 @@
 #include "lib/mm.h"
 
 #define __XEN_TOOLS__ 1
+#include <xen/arch-x86/xen-mca.h>
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
 
@@ -201,6 +202,34 @@ TEST(idle_time_is_told)
     EXPECT(do_sysctl(XEN_SYSCTL_get_pmstat), -ENODEV);
     s->cpuid = 1000;
     EXPECT(do_sysctl(XEN_SYSCTL_get_pmstat), -EINVAL);
+}
+
+TEST(machine_checks_can_be_asked_for)
+{
+    static struct mcinfo_logical_cpu cpus[8];
+    static struct mc_info record;
+    struct xen_mc mc = { .cmd = XEN_MC_physcpuinfo,
+                         .interface_version = XEN_MCA_INTERFACE_VERSION };
+
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), 0);
+    EXPECT(mc.u.mc_physcpuinfo.ncpus, 1);
+    set_xen_guest_handle(mc.u.mc_physcpuinfo.info, cpus);
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), 0);
+    EXPECT(cpus[0].mc_ncores, 1);
+    mc.u.mc_physcpuinfo.ncpus = 0;
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), -EINVAL);
+    mc = (struct xen_mc){ .cmd = XEN_MC_fetch,
+                          .interface_version = XEN_MCA_INTERFACE_VERSION,
+                          .u.mc_fetch.flags = XEN_MC_NONURGENT };
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), -EINVAL); /* nowhere to put it */
+    set_xen_guest_handle(mc.u.mc_fetch.data, &record);
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), 0);
+    EXPECT(mc.u.mc_fetch.flags, XEN_MC_NODATA);
+    mc.u.mc_fetch.flags = 0x1000;
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), -EINVAL);
+    mc.interface_version = 0;
+    EXPECT(hypercall1(__HYPERVISOR_mca, &mc), -EACCES);
+    EXPECT(hypercall1(__HYPERVISOR_mca, NULL), -EFAULT);
 }
 
 /* ---- domains ---- */
