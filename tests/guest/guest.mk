@@ -25,7 +25,7 @@ guest-test: guests build/mansio
 
 # The same guests under Debian's Xen 4.17: shows that the tests are right.
 guest-test-oracle: guests oracle
-	$(GUEST_DIR)/run --hypervisor build/oracle/xen
+	$(GUEST_DIR)/run --real-time --hypervisor build/oracle/xen
 
 $(GUEST_OUT)/lib/%.o: $(GUEST_DIR)/lib/% $(GUEST_HEADERS) $(GUEST_DIR)/guest.mk
 	@mkdir -p $(@D)
