@@ -23,7 +23,7 @@ DISK = os.path.join(DIR, "disk.img")
 OPTIONS = "console=com1 com1=115200 loglvl=all guest_loglvl=all noreboot"
 
 # What no healthy kernel says.
-TROUBLE = re.compile(r"BUG:|WARNING:|Call Trace|soft lockup|rcu.*stall|Kernel panic|Oops|hung task"
+TROUBLE = re.compile(r"BUG:|WARNING: CPU|Call Trace|soft lockup|rcu.*stall|Kernel panic|Oops|hung task"
                      r"|general protection|\(mansio\).*(?:panic|assertion|broken promise)")
 
 PROLOGUE = r"""#!/bin/sh

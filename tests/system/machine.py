@@ -114,7 +114,7 @@ def grub_cd(directory, image, options, modules=(), prelude=""):
              "menuentry mansio {", f"    multiboot2 /boot/mansio {options}"]
     for number, (file, text) in enumerate(modules):
         shutil.copy(file, os.path.join(tree, "boot", f"module{number}"))
-        lines.append(f"    module2 /boot/module{number} {text}")
+        lines.append(f"    module2 --nounzip /boot/module{number} {text}")
     with open(os.path.join(tree, "boot/grub/grub.cfg"), "w") as f:
         f.write("\n".join(lines + ["}", ""]))
     iso = os.path.join(directory, "boot.iso")
