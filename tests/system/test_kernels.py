@@ -32,11 +32,17 @@ def xz(data):
 
 
 def zstd(data):
-    out = ctypes.create_string_buffer(2 * len(data) + 4096)
-    pack = ctypes.CDLL("libzstd.so.1").ZSTD_compress
-    pack.restype = ctypes.c_size_t
-    size = pack(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), 19)
-    return out.raw[:size] + ELF_SIZE.pack(len(data))
+    """With a checksum of the contents, as the kernel's build has it."""
+    lib = ctypes.CDLL("libzstd.so.1")
+    lib.ZSTD_createCCtx.restype = ctypes.c_void_p
+    lib.ZSTD_compress2.restype = ctypes.c_size_t
+    context = ctypes.c_void_p(lib.ZSTD_createCCtx())
+    lib.ZSTD_CCtx_setParameter(context, 201, 1)  # ZSTD_c_checksumFlag
+    out = ctypes.create_string_buffer(len(data) + 4096)
+    done = lib.ZSTD_compress2(context, out, ctypes.c_size_t(len(out)), data,
+                              ctypes.c_size_t(len(data)))
+    lib.ZSTD_freeCCtx(context)
+    return out.raw[:done] + struct.pack("<I", len(data))
 
 
 def lz4(data):
