@@ -88,9 +88,20 @@ struct domain_part {
     int (*create)(struct domain *d, const struct domain_config *config);
     /* Make its part of a new vCPU; may be NULL. */
     int (*vcpu_create)(struct vcpu *v);
+    /*
+     * Give back what the dying @d holds by this part; none of its vCPUs runs
+     * any more.  0, or -ERESTART: there is more.  May be NULL.
+     */
+    int (*destroy_step)(struct domain *d);
+    /*
+     * Free what is left when nobody can reach @v (@d) any more, also of one
+     * whose creation failed half-way.  May be NULL.
+     */
+    void (*vcpu_free)(struct vcpu *v);
+    void (*free)(struct domain *d);
 };
 
-/* main.c's list of parts in order of creation, ended by NULL. */
+/* main.c's list of parts in order of creation, ended by NULL; they go in the opposite order. */
 extern const struct domain_part *const domain_parts[];
 
 struct domain_config {

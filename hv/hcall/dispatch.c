@@ -69,6 +69,21 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [49 ... 63] = hcall_none,
 };
 
+struct domain *hcall_target(domid_t id, long *rc)
+{
+    struct domain *d = domain_get(id);
+
+    *rc = 0;
+    if (d == NULL) {
+        *rc = -ESRCH;
+    } else if (d != current()->domain && !current()->domain->is_privileged) {
+        domain_put(d);
+        d = NULL;
+        *rc = -EPERM;
+    }
+    return d;
+}
+
 long hcall_restart(const uint64_t *args, unsigned int nr_args)
 {
     struct multicall_entry *entry = *this_cpu_ptr(mc_entry);

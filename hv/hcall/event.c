@@ -9,22 +9,6 @@
 #include "event/event.h"
 #include "sys/log.h"
 
-/* The domain that @id names and the caller may work on, with a reference; NULL: *@rc tells why. */
-static struct domain *target(domid_t id, long *rc)
-{
-    struct domain *d = domain_get(id);
-
-    *rc = 0;
-    if (d == NULL) {
-        *rc = -ESRCH;
-    } else if (d != current()->domain && !current()->domain->is_privileged) {
-        domain_put(d);
-        d = NULL;
-        *rc = -EPERM;
-    }
-    return d;
-}
-
 /* Copy @op out after a port was made; a port whose number cannot be told is taken back. */
 static long tell_port(struct domain *d, struct guest_ptr arg, const void *op, size_t len,
                       evtchn_port_t port)
@@ -47,7 +31,7 @@ static long op_alloc_unbound(struct guest_ptr arg)
     if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
         return -EFAULT;
     }
-    d = target(op.dom, &rc);
+    d = hcall_target(op.dom, &rc);
     if (d == NULL) {
         return rc;
     }
@@ -137,7 +121,7 @@ static long op_status(struct guest_ptr arg)
     if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
         return -EFAULT;
     }
-    d = target(op.dom, &rc);
+    d = hcall_target(op.dom, &rc);
     if (d == NULL) {
         return rc;
     }
@@ -175,7 +159,7 @@ static long op_reset(struct guest_ptr arg)
     if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
         return -EFAULT;
     }
-    d = target(op.dom, &rc);
+    d = hcall_target(op.dom, &rc);
     if (d != NULL) {
         rc = evtchn_reset(d);
         domain_put(d);

@@ -12,16 +12,10 @@
 /* The domain a request names, with a reference; NULL: *@status is what to answer. */
 static struct domain *table_owner(domid_t id, int16_t *status)
 {
-    struct domain *d = domain_get(id);
+    long rc;
+    struct domain *d = hcall_target(id, &rc);
 
-    *status = GNTST_okay;
-    if (d == NULL) {
-        *status = GNTST_bad_domain;
-    } else if (d != current()->domain && !current()->domain->is_privileged) {
-        domain_put(d);
-        d = NULL;
-        *status = GNTST_permission_denied;
-    }
+    *status = rc == 0 ? GNTST_okay : rc == -ESRCH ? GNTST_bad_domain : GNTST_permission_denied;
     return d;
 }
 

@@ -28,6 +28,12 @@ extern hcall_fn *const hypercall_table[HYPERCALL_MAX];
  */
 long hcall_restart(const uint64_t *args, unsigned int nr_args);
 
+/*
+ * The domain that @id names and the caller may work on, its own or, being
+ * privileged, any; with a reference.  NULL: *@rc tells why, -ESRCH or -EPERM.
+ */
+struct domain *hcall_target(domid_t id, long *rc);
+
 /* A family's sub-operations. */
 struct hcall_op {
     long (*fn)(struct guest_ptr arg);

@@ -26,22 +26,6 @@
 #define ORDER_MAX_DOMU     9u
 #define ORDER_MAX_DOM0     18u
 
-/* The domain that @id names and the caller may work on, with a reference; NULL: *@rc tells why. */
-static struct domain *target(domid_t id, long *rc)
-{
-    struct domain *d = domain_get(id);
-
-    *rc = 0;
-    if (d == NULL) {
-        *rc = -ESRCH;
-    } else if (d != current()->domain && !current()->domain->is_privileged) {
-        domain_put(d);
-        d = NULL;
-        *rc = -EPERM;
-    }
-    return d;
-}
-
 /* ----------------------------------------------------------- reservations -- */
 
 struct extents {
@@ -152,7 +136,7 @@ static long op_reservation(uint64_t cmd, uint64_t arg,
         r.extent_order > (current()->domain->is_privileged ? ORDER_MAX_DOM0 : ORDER_MAX_DOMU)) {
         return (long)start;
     }
-    x.d = target(r.domid, &rc);
+    x.d = hcall_target(r.domid, &rc);
     if (x.d == NULL) {
         return (long)start;
     }
@@ -264,7 +248,7 @@ static long op_exchange(uint64_t cmd, uint64_t arg)
             return -ENOMEM;
         }
     }
-    e.d = target(e.x.in.domid, &rc);
+    e.d = hcall_target(e.x.in.domid, &rc);
     if (e.d == NULL) {
         return rc;
     }
@@ -302,7 +286,7 @@ static long tell_account(uint64_t arg, enum account which)
     if (copy_from_guest(&id, GUEST_PTR(arg), sizeof(id)) != 0) {
         return -EFAULT;
     }
-    d = target(id, &rc);
+    d = hcall_target(id, &rc);
     if (d == NULL) {
         return rc;
     }
