@@ -247,7 +247,7 @@ static int __init pin_vcpus(struct domain *d)
         struct cpumask mask = { { 0 } };
 
         cpumask_set(&mask, cpu);
-        rc = sched_set_affinity(&domain_vcpu(d, i)->unit, &mask);
+        rc = sched_set_affinity(&domain_vcpu(d, i)->unit, &mask, NULL);
         cpu = cpumask_next(&cpus_online, cpu + 1);
         cpu = cpu < NR_CPUS ? cpu : cpumask_next(&cpus_online, 0);
     }

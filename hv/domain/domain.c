@@ -167,10 +167,15 @@ int domain_create(const struct domain_config *config, struct domain **dp)
         return -ENOMEM;
     }
     init_fields(d, config);
+    rc = sched_group_create(&d->sched, config->pool_id);
+    if (rc != 0) {
+        log_warn("d%u: there is no CPU pool %u", d->id, config->pool_id);
+        goto free_domain;
+    }
     rc = -ENOMEM;
     d->vcpus = heap_alloc(config->max_vcpus * sizeof(d->vcpus[0]));
     if (d->vcpus == NULL) {
-        goto free_domain;
+        goto leave_pool;
     }
     rc = make_shared_info(d);
     if (rc != 0) {
@@ -188,6 +193,8 @@ int domain_create(const struct domain_config *config, struct domain **dp)
     page_free_hv(d->shared_info);
 free_vcpus:
     heap_free(d->vcpus, config->max_vcpus * sizeof(d->vcpus[0]));
+leave_pool:
+    sched_group_destroy(&d->sched);
 free_domain:
     heap_free(d, sizeof(*d));
     return rc;
@@ -206,17 +213,6 @@ static struct vcpu *make_vcpu(struct domain *d, uint32_t id)
     v->info_mfn = MFN_INVALID;
     v->runstate.state = RUNSTATE_offline;
     return v;
-}
-
-/* Spread a domain's vCPUs over the CPUs that run. */
-static unsigned int home_cpu(uint32_t id)
-{
-    unsigned int cpu = cpumask_next(&cpus_online, 0);
-
-    for (uint32_t i = id % cpumask_count(&cpus_online); i > 0; i--) {
-        cpu = cpumask_next(&cpus_online, cpu + 1);
-    }
-    return cpu;
 }
 
 static int make_vcpu_parts(struct vcpu *v)
@@ -256,7 +252,7 @@ int vcpu_create(struct domain *d, uint32_t id)
         goto free_vcpu;
     }
     WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
-    sched_unit_init(&v->unit, home_cpu(id));
+    sched_unit_create(&v->unit, &d->sched, id);
     v->cpu = cpus[v->unit.cpu];
     rc = make_vcpu_parts(v);
     if (rc == 0) {

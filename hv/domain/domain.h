@@ -42,6 +42,7 @@ struct domain {
     uint32_t refs;        /* [a] */
     struct spinlock lock; /* LOCK_RANK_DOMAIN */
 
+    struct sched_group sched;    /* sched/: its share of the CPUs */
     uint32_t max_vcpus;          /* [c] */
     struct vcpu **vcpus;         /* [c] by number; entries [l], NULL: not created */
     uint32_t pause_by_toolstack; /* [l] */
@@ -108,11 +109,13 @@ struct domain_config {
     domid_t id;
     bool is_privileged, is_hardware;
     uint32_t max_vcpus;       /* 1 .. DOMAIN_MAX_VCPUS */
+    uint32_t pool_id;         /* of the CPUs it runs on */
     uint32_t max_evtchn_port; /* highest port it may use */
     uint32_t max_grant_frames, max_maptrack_frames;
 };
 
-/* A new domain, paused once, with no vCPUs and one reference.  -EINVAL, -EEXIST, -ENOMEM. */
+/* A new domain, paused once, with no vCPUs and one reference.  -EINVAL, -EEXIST, -ENOENT (the
+ * pool), -ENOMEM. */
 int must_check domain_create(const struct domain_config *config, struct domain **dp);
 
 /* Take a reference to the domain @id (DOMID_SELF: the caller's).  NULL: no such one. */

@@ -3,85 +3,142 @@
 #include "hcall/domctl.h"
 
 #include "hcall/info.h"
+#include "lib/string.h"
 #include "sys/log.h"
+#include "sys/softirq.h"
+
+#define AFFINITY_KINDS (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)
+#define VCPU_BATCH     16u /* vCPUs done before others get their turn */
+
+static long affinity_out(struct xen_domctl_vcpuaffinity *a, const struct cpumask *hard,
+                         const struct cpumask *soft)
+{
+    long rc = 0;
+
+    if (a->flags & XEN_VCPUAFFINITY_HARD) {
+        rc = info_cpumask_out(&a->cpumap_hard, hard);
+    }
+    if (rc == 0 && (a->flags & XEN_VCPUAFFINITY_SOFT)) {
+        rc = info_cpumask_out(&a->cpumap_soft, soft);
+    }
+    return rc;
+}
+
+static struct vcpu *affinity_vcpu(struct domain *d, const struct xen_domctl_vcpuaffinity *a,
+                                  long *rc)
+{
+    struct vcpu *v = domain_vcpu(d, a->vcpu);
+
+    *rc = 0;
+    if ((a->flags & AFFINITY_KINDS) == 0 ||
+        (a->flags & ~(AFFINITY_KINDS | XEN_VCPUAFFINITY_FORCE))) {
+        *rc = -EINVAL;
+    } else if (v == NULL) {
+        *rc = a->vcpu < d->max_vcpus ? -ESRCH : -EINVAL;
+    }
+    return v;
+}
 
 long domctl_getaffinity(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-    struct vcpu *v = domain_vcpu(d, a->vcpu);
-    long rc = 0;
+    long rc;
+    struct vcpu *v = affinity_vcpu(d, a, &rc);
 
-    if (v == NULL) {
-        return -ESRCH;
-    }
-    if (a->flags & XEN_VCPUAFFINITY_HARD) {
-        rc = info_cpumask_out(&a->cpumap_hard, &v->unit.affinity);
-    }
-    if (rc == 0 && (a->flags & XEN_VCPUAFFINITY_SOFT)) {
-        struct cpumask all;
-
-        for (unsigned int i = 0; i < ARRAY_SIZE(all.bits); i++) {
-            all.bits[i] = ~0ull;
-        }
-        rc = info_cpumask_out(&a->cpumap_soft, &all);
-    }
-    return rc;
+    return rc != 0 ? rc : affinity_out(a, &v->unit.affinity, &v->unit.soft);
 }
 
 long domctl_setaffinity(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-    struct vcpu *v = domain_vcpu(d, a->vcpu);
-    struct cpumask mask;
+    struct cpumask hard, soft;
     long rc;
+    struct vcpu *v = affinity_vcpu(d, a, &rc);
+    bool is_hard = a->flags & XEN_VCPUAFFINITY_HARD, is_soft = a->flags & XEN_VCPUAFFINITY_SOFT;
 
-    if (v == NULL) {
-        return -ESRCH;
+    if (rc == 0 && is_hard) {
+        rc = info_cpumask_in(&a->cpumap_hard, &hard);
     }
-    if (a->flags != XEN_VCPUAFFINITY_HARD) {
-        log_warn("d%u: only hard affinity of vCPUs can be set", d->id);
-        return -EOPNOTSUPP;
+    if (rc == 0 && is_soft) {
+        rc = info_cpumask_in(&a->cpumap_soft, &soft);
     }
-    rc = info_cpumask_in(&a->cpumap_hard, &mask);
     if (rc == 0) {
-        rc = sched_set_affinity(&v->unit, &mask);
+        rc = sched_set_affinity(&v->unit, is_hard ? &hard : NULL, is_soft ? &soft : NULL);
     }
-    return rc != 0 ? rc : info_cpumask_out(&a->cpumap_hard, &v->unit.affinity);
+    if (rc != 0) {
+        log_warn("d%u: affinity of vCPU %u cannot be set (error %ld): bitmaps of %u and %u bits, "
+                 "the hard one must have a CPU of pool %u",
+                 d->id, a->vcpu, -rc, is_hard ? a->cpumap_hard.nr_bits : 0,
+                 is_soft ? a->cpumap_soft.nr_bits : 0, sched_group_pool(&d->sched));
+        return rc;
+    }
+    sched_effective_affinity(&v->unit, &hard, &soft);
+    return affinity_out(a, &hard, &soft);
 }
 
-static long set_weight(struct domain *d, uint32_t weight)
-{
-    struct vcpu *v;
-    uint32_t i;
+/* ------------------------------------------------------------- shares -- */
 
-    if (weight == 0 || weight > 65535) {
+static long vcpu_params(struct domain *d, const struct xen_domctl_scheduler_op *s, uint32_t i)
+{
+    struct guest_ptr list = guest_ptr_of(s->u.v.vcpus);
+    struct xen_domctl_schedparam_vcpu p;
+    struct vcpu *v;
+    int rc;
+
+    if (copy_elem_from_guest(&p, list, i, sizeof(p)) != 0) {
+        return -EFAULT;
+    }
+    v = domain_vcpu(d, p.vcpuid);
+    if (v == NULL) {
         return -EINVAL;
     }
-    for_each_vcpu(d, v, i) {
-        sched_set_weight(&v->unit, weight);
+    if (s->cmd == XEN_DOMCTL_SCHEDOP_putvcpuinfo) {
+        return sched_set_params(&d->sched, &v->unit, s->sched_id, &p);
     }
-    return 0;
+    rc = sched_get_params(&d->sched, &v->unit, s->sched_id, &p);
+    return rc != 0 ? rc : copy_elem_to_guest(list, i, &p, sizeof(p));
+}
+
+/* Tells how many were done; who has more asks again. */
+static long all_vcpu_params(struct domain *d, struct xen_domctl_scheduler_op *s)
+{
+    uint32_t i;
+    long rc = 0;
+
+    for (i = 0; i < s->u.v.nr_vcpus && (i % VCPU_BATCH != VCPU_BATCH - 1 || !preempt_pending());
+         i++) {
+        rc = vcpu_params(d, s, i);
+        if (rc != 0) {
+            break;
+        }
+    }
+    s->u.v.nr_vcpus = i;
+    return rc;
 }
 
 long domctl_scheduler(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
+    struct xen_domctl_schedparam_vcpu p = { .vcpuid = 0 };
+    long rc = -EINVAL;
 
-    if (s->sched_id != sched_policy_id()) {
-        return -EINVAL;
-    }
+    memcpy(&p.u, &s->u, sizeof(p.u));
     switch (s->cmd) {
     case XEN_DOMCTL_SCHEDOP_getinfo:
-        s->u.credit2.weight = d->vcpus[0] == NULL ? 0 : (uint16_t)d->vcpus[0]->unit.weight;
-        s->u.credit2.cap = 0;
-        return 0;
+        rc = sched_get_params(&d->sched, NULL, s->sched_id, &p);
+        memcpy(&s->u, &p.u, sizeof(p.u));
+        break;
     case XEN_DOMCTL_SCHEDOP_putinfo:
-        if (s->u.credit2.cap != 0) {
-            log_warn("d%u: a cap on its CPU time cannot be set", d->id);
-            return -EOPNOTSUPP;
-        }
-        return set_weight(d, s->u.credit2.weight);
-    default:
-        return -EINVAL;
+        rc = sched_set_params(&d->sched, NULL, s->sched_id, &p);
+        break;
+    case XEN_DOMCTL_SCHEDOP_putvcpuinfo:
+    case XEN_DOMCTL_SCHEDOP_getvcpuinfo:
+        rc = all_vcpu_params(d, s);
+        break;
     }
+    if (rc != 0) {
+        log_warn("d%u: scheduler_op %u for policy %u is refused (error %ld)", d->id, s->cmd,
+                 s->sched_id, -rc);
+    }
+    return rc;
 }

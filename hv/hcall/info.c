@@ -41,6 +41,7 @@ void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
     if (d->pause_by_toolstack != 0) {
         info->flags |= XEN_DOMINF_paused;
     }
+    info->cpupool = sched_group_pool(&d->sched);
     info->max_vcpu_id = d->max_vcpus - 1;
     info->tot_pages = d->nr_pages;
     info->max_pages = d->max_pages;
@@ -73,11 +74,14 @@ int info_cpumask_in(const struct xenctl_bitmap *from, struct cpumask *mask)
     uint32_t bytes = min((from->nr_bits + 7) / 8, (uint32_t)sizeof(mask->bits));
 
     cpumask_zero(mask);
+    if (from->nr_bits == 0 || guest_ptr_null(guest_ptr_of(from->bitmap))) {
+        return -EINVAL;
+    }
     if (copy_from_guest(mask->bits, guest_ptr_of(from->bitmap), bytes) != 0) {
         return -EFAULT;
     }
     if (from->nr_bits % 8 != 0 && bytes == (from->nr_bits + 7) / 8) {
         ((uint8_t *)mask->bits)[bytes - 1] &= (uint8_t)((1u << from->nr_bits % 8) - 1);
     }
-    return cpumask_empty(mask) ? -EINVAL : 0;
+    return 0;
 }

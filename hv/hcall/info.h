@@ -15,5 +15,5 @@ void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info);
  */
 int must_check info_cpumask_out(const struct xenctl_bitmap *to, const struct cpumask *mask);
 
-/* The guest's bitmap @from.  -EFAULT; -EINVAL: empty. */
+/* The guest's bitmap @from.  -EFAULT; -EINVAL: it has no bits at all. */
 int must_check info_cpumask_in(const struct xenctl_bitmap *from, struct cpumask *mask);

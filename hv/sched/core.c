@@ -104,14 +104,58 @@ uint32_t sched_policy_id(void)
     return policy->id;
 }
 
-void sched_unit_init(struct sched_unit *u, unsigned int cpu)
+int sched_group_create(struct sched_group *g, uint32_t pool_id)
+{
+    g->weight = SCHED_WEIGHT_DEFAULT;
+    return pool_id == 0 ? 0 : -ENOENT;
+}
+
+void sched_group_destroy(struct sched_group *g)
+{
+    (void)g;
+}
+
+uint32_t sched_group_pool(const struct sched_group *g)
+{
+    (void)g;
+    return 0;
+}
+
+int sched_get_params(struct sched_group *g, struct sched_unit *u, uint32_t policy_id,
+                     struct xen_domctl_schedparam_vcpu *p)
+{
+    return policy_id != policy->id ? -EINVAL : policy->get_params(g, u, p);
+}
+
+int sched_set_params(struct sched_group *g, struct sched_unit *u, uint32_t policy_id,
+                     const struct xen_domctl_schedparam_vcpu *p)
+{
+    return policy_id != policy->id ? -EINVAL : policy->set_params(g, u, p);
+}
+
+static unsigned int home_cpu(unsigned int nr)
+{
+    unsigned int cpu = cpumask_next(&cpus_online, 0);
+
+    for (nr %= cpumask_count(&cpus_online); nr > 0; nr--) {
+        cpu = cpumask_next(&cpus_online, cpu + 1);
+    }
+    return cpu;
+}
+
+void sched_unit_create(struct sched_unit *u, struct sched_group *g, unsigned int nr)
 {
     u->state = UNIT_BLOCKED;
-    u->cpu = cpu;
-    u->weight = 256;
+    u->group = g;
+    u->cpu = home_cpu(nr);
     for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
-        u->affinity.bits[i] = ~0ull;
+        u->affinity.bits[i] = u->soft.bits[i] = ~0ull;
     }
+}
+
+void sched_unit_destroy(struct sched_unit *u)
+{
+    sched_sleep_sync(u);
 }
 
 /* Where @u should run: where it was if that idles, else where somebody idles. */
@@ -119,8 +163,14 @@ static unsigned int choose_cpu(const struct sched_unit *u)
 {
     unsigned int cpu;
 
-    if (cpumask_test(&idle_cpus, u->cpu) && cpumask_test(&u->affinity, u->cpu)) {
+    if (cpumask_test(&idle_cpus, u->cpu) && cpumask_test(&u->affinity, u->cpu) &&
+        cpumask_test(&u->soft, u->cpu)) {
         return u->cpu;
+    }
+    cpumask_for_each(cpu, &idle_cpus) {
+        if (cpumask_test(&u->affinity, cpu) && cpumask_test(&u->soft, cpu)) {
+            return cpu;
+        }
     }
     cpumask_for_each(cpu, &idle_cpus) {
         if (cpumask_test(&u->affinity, cpu)) {
@@ -393,13 +443,22 @@ noreturn void sched_idle_loop(void)
     }
 }
 
-int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask) NO_THREAD_SAFETY
+void sched_effective_affinity(struct sched_unit *u, struct cpumask *hard, struct cpumask *soft)
+{
+    for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
+        hard->bits[i] = u->affinity.bits[i] & cpus_online.bits[i];
+        soft->bits[i] = u->soft.bits[i] & hard->bits[i];
+    }
+}
+
+int sched_set_affinity(struct sched_unit *u, const struct cpumask *hard, const struct cpumask *soft)
+    NO_THREAD_SAFETY
 {
     struct run_queue *q;
     bool must_move;
     unsigned int cpu;
 
-    cpumask_for_each(cpu, mask) {
+    cpumask_for_each(cpu, hard == NULL ? &cpus_online : hard) {
         if (cpumask_test(&cpus_online, cpu)) {
             break;
         }
@@ -408,8 +467,9 @@ int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask) NO_THRE
         return -EINVAL;
     }
     q = lock_queue(u);
-    u->affinity = *mask;
-    must_move = !cpumask_test(mask, q->cpu);
+    u->soft = soft == NULL ? u->soft : *soft;
+    u->affinity = hard == NULL ? u->affinity : *hard;
+    must_move = !cpumask_test(&u->affinity, q->cpu);
     if (must_move && u->state == UNIT_RUNNABLE) {
         dequeue(q, u);
         u->state = UNIT_BLOCKED;
@@ -421,14 +481,6 @@ int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask) NO_THRE
         sched_wake(u);
     }
     return 0;
-}
-
-void sched_set_weight(struct sched_unit *u, uint32_t weight) NO_THREAD_SAFETY
-{
-    struct run_queue *q = lock_queue(u);
-
-    u->weight = weight;
-    spin_unlock(&q->lock);
 }
 
 uint64_t sched_time_used(struct sched_unit *u) NO_THREAD_SAFETY

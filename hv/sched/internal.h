@@ -34,6 +34,11 @@ struct sched_policy {
     /* Should @u, at the head of the queue, take the CPU from @running at once? */
     bool (*preempts)(const struct run_queue *q, const struct sched_unit *u,
                      const struct sched_unit *running);
+    /* Tell, or set, the share of @g or of its unit @u; NULL: of all. */
+    int (*get_params)(struct sched_group *g, struct sched_unit *u,
+                      struct xen_domctl_schedparam_vcpu *p);
+    int (*set_params)(struct sched_group *g, struct sched_unit *u,
+                      const struct xen_domctl_schedparam_vcpu *p);
     /* How long @u may run while others wait, ns. */
     uint64_t (*slice_ns)(const struct run_queue *q, const struct sched_unit *u);
 };

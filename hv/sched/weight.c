@@ -16,7 +16,7 @@
 #include "abi/xen.h"
 #include <xen/domctl.h>
 
-#define WEIGHT_DEFAULT 256u
+#define CAP_KEEP       0xffffu
 #define SLICE_NS       5000000ull
 #define WAKE_CREDIT_NS 2000000ull
 #define WAKE_MARGIN_NS 200000ull
@@ -38,7 +38,7 @@ static void weight_charge(struct run_queue *q, struct sched_unit *u, uint64_t ra
 {
     uint64_t behind = u->vtime;
 
-    u->vtime += ran_ns * WEIGHT_DEFAULT / u->weight;
+    u->vtime += ran_ns * SCHED_WEIGHT_DEFAULT / u->group->weight;
     if (!list_is_empty(&q->units)) {
         behind = list_first(&q->units, struct sched_unit, link)->vtime;
     }
@@ -72,6 +72,33 @@ static uint64_t weight_slice_ns(const struct run_queue *q, const struct sched_un
     return SLICE_NS;
 }
 
+static int weight_get_params(struct sched_group *g, struct sched_unit *u,
+                             struct xen_domctl_schedparam_vcpu *p)
+{
+    if (u != NULL) {
+        return -EINVAL;
+    }
+    p->u.credit2.weight = (uint16_t)READ_ONCE(g->weight);
+    p->u.credit2.cap = 0;
+    return 0;
+}
+
+/* A weight of 0 and a cap of CAP_KEEP leave the one there was. */
+static int weight_set_params(struct sched_group *g, struct sched_unit *u,
+                             const struct xen_domctl_schedparam_vcpu *p)
+{
+    if (u != NULL) {
+        return -EINVAL;
+    }
+    if (p->u.credit2.cap != 0 && p->u.credit2.cap != CAP_KEEP) {
+        return -EOPNOTSUPP;
+    }
+    if (p->u.credit2.weight != 0) {
+        WRITE_ONCE(g->weight, p->u.credit2.weight);
+    }
+    return 0;
+}
+
 const struct sched_policy sched_policy_weight = {
     .name = "credit2",
     .long_name = "fair shares by weight (credit2)",
@@ -82,4 +109,6 @@ const struct sched_policy sched_policy_weight = {
     .yield = weight_yield,
     .preempts = weight_preempts,
     .slice_ns = weight_slice_ns,
+    .get_params = weight_get_params,
+    .set_params = weight_set_params,
 };

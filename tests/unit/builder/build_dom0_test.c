@@ -186,9 +186,10 @@ mfn_t memory_alloc(struct domain *d, unsigned int order, unsigned int bits, unsi
     return mfn_eq(mfn, MFN_INVALID) || memory_assign(d, mfn, order) ? MFN_INVALID : mfn;
 }
 
-int sched_set_affinity(struct sched_unit *u, const struct cpumask *mask)
+int sched_set_affinity(struct sched_unit *u, const struct cpumask *hard, const struct cpumask *soft)
 {
-    u->affinity = *mask;
+    assert_null(soft);
+    u->affinity = *hard;
     return 0;
 }
 
