@@ -14,6 +14,7 @@
 #include "mm/heap.h"
 #include "mm/m2p.h"
 #include "mm/phys.h"
+#include "sys/boot_info.h"
 #include "sys/log.h"
 #include "sys/softirq.h"
 #include "x86/cache.h"
@@ -27,6 +28,9 @@ struct leaf {
 };
 
 struct reservation_map {
+    uint64_t claim;                  /* [LOCK_RANK_PAGES] frames set aside for it */
+    struct e820_entry *map;          /* [m] what it is told of its memory; NULL: nothing */
+    uint32_t nr_map;                 /* [m] */
     uint64_t walks[NR_MEMORY_WALKS]; /* region to go on with; one CPU takes a domain down */
     uint64_t nr_leaves;              /* [c] */
     struct leaf *leaves[];           /* [m] NULL: no region of that GiB */
@@ -44,7 +48,57 @@ static int memory_create(struct domain *d, const struct domain_config *config)
     return 0;
 }
 
-const struct domain_part memory_part = { .name = "memory", .create = memory_create };
+static void memory_part_free(struct domain *d)
+{
+    struct reservation_map *r = d->reservation;
+
+    if (r == NULL) {
+        return;
+    }
+    memory_set_map(d, NULL, 0);
+    for (uint64_t i = 0; i < r->nr_leaves; i++) {
+        heap_free(r->leaves[i], sizeof(struct leaf));
+    }
+    heap_free(r, sizeof(*r) + r->nr_leaves * sizeof(struct leaf *));
+}
+
+const struct domain_part memory_part = {
+    .name = "memory",
+    .create = memory_create,
+    .destroy_step = memory_destroy_step,
+    .free = memory_part_free,
+};
+
+/* --- what it is told of its memory --- */
+
+void memory_set_map(struct domain *d, struct e820_entry *map, uint32_t nr)
+{
+    struct reservation_map *r = d->reservation;
+    struct e820_entry *old;
+    uint32_t nr_old;
+
+    spin_lock(&d->page_lock);
+    old = r->map;
+    nr_old = r->nr_map;
+    r->map = map;
+    r->nr_map = nr;
+    spin_unlock(&d->page_lock);
+    heap_free(old, nr_old * sizeof(*old));
+}
+
+bool memory_map_entry(struct domain *d, uint32_t i, struct e820_entry *e)
+{
+    const struct reservation_map *r = d->reservation;
+    bool is_there;
+
+    spin_lock(&d->page_lock);
+    is_there = i < r->nr_map;
+    if (is_there) {
+        *e = r->map[i];
+    }
+    spin_unlock(&d->page_lock);
+    return is_there;
+}
 
 /* --- assigning --- */
 
@@ -126,13 +180,36 @@ int memory_assign(struct domain *d, mfn_t mfn, unsigned int order)
 mfn_t memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
                    unsigned int flags)
 {
-    mfn_t mfn = pages_alloc(order, address_bits, flags);
+    mfn_t mfn = pages_alloc_claimed(order, address_bits, flags, &d->reservation->claim);
 
     if (!mfn_eq(mfn, MFN_INVALID) && memory_assign(d, mfn, order) != 0) {
         pages_free(mfn, order);
         mfn = MFN_INVALID;
     }
     return mfn;
+}
+
+/* --- claims --- */
+
+int memory_claim(struct domain *d, uint64_t nr)
+{
+    struct reservation_map *r = d->reservation;
+    int rc = 0;
+
+    spin_lock(&d->page_lock);
+    if (nr != 0 &&
+        (nr <= d->nr_pages || nr > d->max_pages || r->claim != 0 || d->life != DOMAIN_ALIVE)) {
+        rc = -EINVAL;
+    } else if (!pages_claim(&r->claim, nr == 0 ? 0 : nr - d->nr_pages)) {
+        rc = -ENOMEM;
+    }
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
+uint64_t memory_claimed(const struct domain *d)
+{
+    return READ_ONCE(d->reservation->claim);
 }
 
 /* --- freeing --- */
@@ -325,6 +402,9 @@ static void free_allocated(struct domain *d, struct frame *f)
 
 int memory_destroy_step(struct domain *d)
 {
+    if (memory_claimed(d) != 0 && memory_claim(d, 0) != 0) {
+        log_warn("d%u: its claim cannot be ended", d->id);
+    }
     while (memory_walk_step(d, MEMORY_WALK_FREE, free_allocated)) {
         if (preempt_pending()) {
             return -ERESTART;

@@ -21,10 +21,27 @@ extern const struct domain_part memory_part;
  */
 int must_check memory_assign(struct domain *d, mfn_t mfn, unsigned int order);
 
-/* Allocate 2^@order frames (@address_bits, @flags: pages_alloc()) and assign them; MFN_INVALID:
- * none, or a limit. */
+/* Allocate 2^@order frames (@address_bits, @flags: pages_alloc()), of @d's claim first, and assign
+ * them; MFN_INVALID: none, or a limit. */
 mfn_t must_check memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
                               unsigned int flags);
+
+/*
+ * Set free memory aside so that @d can have @nr frames in all, those it has
+ * included; 0 ends its claim, and so does its death.
+ *   -EINVAL  it has as many, may not have so many, has a claim, or is dying
+ *   -ENOMEM  so many are not free
+ */
+int must_check memory_claim(struct domain *d, uint64_t nr);
+uint64_t memory_claimed(const struct domain *d); /* what is left of it */
+
+/* The map of its memory that @d is told, which the toolstack made: a heap object of @nr entries,
+ * or NULL.  The one before is freed. */
+struct e820_entry;
+void memory_set_map(struct domain *d, struct e820_entry *map, uint32_t nr);
+
+/* Its entry @i; false: it has fewer. */
+bool must_check memory_map_entry(struct domain *d, uint32_t i, struct e820_entry *e);
 
 /*
  * Take @mfn away from @d: drop the reference that keeps it allocated.  It is

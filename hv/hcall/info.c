@@ -2,6 +2,7 @@
 /* Domains and sets of CPUs, as the toolstack's structures have them. */
 #include "hcall/info.h"
 
+#include "domain/memory.h"
 #include "event/event.h"
 #include "lib/string.h"
 
@@ -45,6 +46,7 @@ void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->max_vcpu_id = d->max_vcpus - 1;
     info->tot_pages = d->nr_pages;
     info->max_pages = d->max_pages;
+    info->outstanding_pages = memory_claimed(d);
     info->shared_info_frame = d->shared_info_mfn.n;
     memcpy(info->handle, d->handle, sizeof(info->handle));
 }

@@ -70,6 +70,7 @@ static long op_physinfo(struct xen_sysctl *op)
     p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
     p->total_pages = pages_nr_total();
     p->free_pages = pages_nr_free();
+    p->outstanding_pages = pages_nr_claimed();
     p->scrub_pages = pages_nr_dirty();
     p->max_mfn = nr_frames_max - 1;
     for (unsigned int i = 0; i < ARRAY_SIZE(p->hw_cap); i++) {

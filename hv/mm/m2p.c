@@ -49,6 +49,15 @@ void m2p_set(mfn_t mfn, uint64_t pfn)
     }
 }
 
+void m2p_set_run(mfn_t mfn, uint64_t nr, uint64_t pfn)
+{
+    uint64_t *entries = entry_of(mfn), step = pfn == M2P_INVALID ? 0 : 1;
+
+    for (uint64_t i = 0; entries && i < nr; i++, pfn += step) {
+        WRITE_ONCE(entries[i], pfn);
+    }
+}
+
 uint64_t m2p_get(mfn_t mfn)
 {
     const uint64_t *entry = entry_of(mfn);

@@ -13,6 +13,10 @@
 /* Note that @mfn is its owner's frame @pfn; M2P_INVALID for none. */
 void m2p_set(mfn_t mfn, uint64_t pfn);
 
+/* The same for a block of @nr frames, no more than a piece of the table tells, aligned to its
+ * size, and the numbers from @pfn on. */
+void m2p_set_run(mfn_t mfn, uint64_t nr, uint64_t pfn);
+
 /* The owner's number for @mfn. */
 uint64_t m2p_get(mfn_t mfn);
 

@@ -42,6 +42,7 @@
 #define LOW_RESERVE_ZONES 12u /* frames below 2^12 are below 16 MiB */
 #define MIXED_MERGE_ORDER 9u
 #define SCRUB_STEP        1024u /* bytes that one step zeroes: an interrupt waits no longer than that */
+#define SCRUB_BATCH_STEPS 256u
 
 #define STAMP_SHIFT 16
 #define STAMP_MASK  (0xffffffffull << STAMP_SHIFT)
@@ -63,6 +64,7 @@ static struct spinlock pages_lock = SPINLOCK_INIT(LOCK_RANK_PAGES);
 /* All under pages_lock. */
 static struct zone zones[NR_ZONES];
 static uint64_t nr_free, nr_dirty;
+static uint64_t nr_claimed;  /* the sum of all claims */
 static uint64_t nr_in_scrub; /* pages in the hands of pages_scrub_step(), in neither of the above */
 
 /* What pages_scrub_step() is at; its CPU's own. */
@@ -187,11 +189,13 @@ static void block_take(uint64_t mfn, unsigned int order, unsigned int *state, ui
     }
 }
 
-/* A block of at least @order in @z, one of state @wanted if there is any; 0: none. */
-static uint64_t zone_find(const struct zone *z, unsigned int order, unsigned int wanted)
+/* A block of at least @order in @z, of the state that @flags ask for if there is any; 0: none. */
+static uint64_t zone_find(const struct zone *z, unsigned int order, unsigned int flags)
 {
-    for (unsigned int i = 0; i < NR_STATES; i++) {
-        unsigned int state = wanted ^ i;
+    unsigned int nr_states = flags & ALLOC_CLEAN ? 1 : NR_STATES;
+
+    for (unsigned int i = 0; i < nr_states; i++) {
+        unsigned int state = (flags & ALLOC_ZERO ? CLEAN : DIRTY) ^ i;
         uint32_t orders = z->orders[state] >> order << order;
 
         if (orders) {
@@ -211,7 +215,7 @@ static uint64_t find_block(unsigned int order, unsigned int address_bits, unsign
         bottom = 0;
     }
     for (unsigned int z = min(top, NR_ZONES); z-- > bottom;) {
-        uint64_t mfn = zone_find(&zones[z], order, flags & ALLOC_ZERO ? CLEAN : DIRTY);
+        uint64_t mfn = zone_find(&zones[z], order, flags);
 
         if (mfn) {
             return mfn;
@@ -247,7 +251,48 @@ static void zero_frames(uint64_t mfn, unsigned int order)
     }
 }
 
+/* Are @nr frames free that nobody else has claimed?  Pages being scrubbed are back in a moment. */
+static bool claims_allow(uint64_t nr, uint64_t claim)
+{
+    return nr + nr_claimed - claim <= nr_free + nr_in_scrub;
+}
+
+static void claim_use(uint64_t *claim, uint64_t nr)
+{
+    nr = min(nr, *claim);
+    WRITE_ONCE(*claim, *claim - nr);
+    nr_claimed -= nr;
+}
+
+bool pages_claim(uint64_t *claim, uint64_t nr)
+{
+    bool ok;
+
+    spin_lock(&pages_lock);
+    claim_use(claim, *claim);
+    ok = claims_allow(nr, 0);
+    if (ok) {
+        WRITE_ONCE(*claim, nr);
+        nr_claimed += nr;
+    }
+    spin_unlock(&pages_lock);
+    return ok;
+}
+
+uint64_t pages_nr_claimed(void)
+{
+    return READ_ONCE(nr_claimed);
+}
+
 mfn_t pages_alloc(unsigned int order, unsigned int address_bits, unsigned int flags)
+{
+    uint64_t none = 0;
+
+    return pages_alloc_claimed(order, address_bits, flags, &none);
+}
+
+mfn_t pages_alloc_claimed(unsigned int order, unsigned int address_bits, unsigned int flags,
+                          uint64_t *claim)
 {
     unsigned int state = CLEAN;
     uint32_t stamp = 0;
@@ -257,9 +302,10 @@ mfn_t pages_alloc(unsigned int order, unsigned int address_bits, unsigned int fl
         return MFN_INVALID;
     }
     spin_lock(&pages_lock);
-    mfn = find_block(order, address_bits, flags);
+    mfn = claims_allow(1ull << order, *claim) ? find_block(order, address_bits, flags) : 0;
     if (mfn) {
         block_take(mfn, order, &state, &stamp);
+        claim_use(claim, 1ull << order);
     }
     spin_unlock(&pages_lock);
     if (!mfn) {
@@ -342,6 +388,16 @@ bool pages_scrub_step(void)
     s->done_bytes += SCRUB_STEP;
     if (s->done_bytes == PAGE_SIZE) {
         scrub_end(s);
+    }
+    return true;
+}
+
+bool pages_scrub_batch(void)
+{
+    for (unsigned int i = 0; i < SCRUB_BATCH_STEPS; i++) {
+        if (!pages_scrub_step()) {
+            return false;
+        }
     }
     return true;
 }

@@ -12,6 +12,7 @@
 
 #define ALLOC_ZERO   1u /* contents zeroed (scrubbed memory is zeroed memory) */
 #define ALLOC_LOW_OK 2u /* may use the reserve below 16 MiB */
+#define ALLOC_CLEAN  4u /* with ALLOC_ZERO: only what is scrubbed already, so that it is no work */
 
 /*
  * 2^@order frames, aligned to their size, all below 2^@address_bits bytes
@@ -21,12 +22,26 @@
  */
 mfn_t must_check pages_alloc(unsigned int order, unsigned int address_bits, unsigned int flags);
 
+/*
+ * Claims: free memory set aside for somebody, as a number of frames that others
+ * leave free.  *@claim is what is left of one, written under LOCK_RANK_PAGES.
+ * pages_alloc_claimed() may use its frames and takes them off; to all others
+ * they are not there.  pages_claim() makes an empty one @nr frames, or ends one
+ * with 0: false: so many are not free and unclaimed.
+ */
+mfn_t must_check pages_alloc_claimed(unsigned int order, unsigned int address_bits,
+                                     unsigned int flags, uint64_t *claim);
+bool must_check pages_claim(uint64_t *claim, uint64_t nr);
+uint64_t pages_nr_claimed(void);
+
 /* Give back what pages_alloc() gave, or a part of it; the frames become dirty.  No references may
  * be left. */
 void pages_free(mfn_t mfn, unsigned int order);
 
 /* Zero one batch of dirty free memory; false when there is none.  Idle CPUs call it. */
 bool pages_scrub_step(void);
+/* The same for as many as an interrupt may wait for. */
+bool pages_scrub_batch(void);
 
 uint64_t pages_nr_free(void); /* frames, dirty ones included */
 uint64_t pages_nr_dirty(void);

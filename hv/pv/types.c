@@ -261,6 +261,10 @@ int pt_get(struct pt_ctx *c, mfn_t mfn, unsigned int level)
     if (unlikely(!frame_valid(mfn))) {
         return pt_refuse(c, "a page table is not in RAM", mfn.n);
     }
+    if (unlikely(READ_ONCE(c->d->life) != DOMAIN_ALIVE)) {
+        /* Its tables are taken down by a walk that comes by once. */
+        return pt_refuse(c, "the page tables of a dying domain are not used any more", mfn.n);
+    }
     f = frame_named(mfn);
     if (unlikely(!frame_get(f, c->d->id))) {
         return pt_refuse(c, "a page table is in a frame of another domain", mfn.n);
