@@ -7,34 +7,10 @@
 #include "boot/fill.h"
 
 #include "boot/phys.h"
+#include "drivers/efi_tables.h"
 #include "lib/string.h"
 
-#define SYSTEM_TABLE_SIGNATURE 0x5453595320494249ull /* "IBI SYST" */
-#define MAX_TABLES             256u
-
-struct efi_guid {
-    uint32_t a;
-    uint16_t b, c;
-    uint8_t d[8];
-};
-
-struct efi_system_table {
-    uint64_t signature;
-    uint32_t revision, header_size, crc32, reserved;
-    uint64_t vendor;
-    uint32_t vendor_revision, pad;
-    uint64_t consoles[6];
-    uint64_t runtime_services, boot_services;
-    uint64_t nr_tables, tables;
-};
-
-struct efi_config_table {
-    struct efi_guid guid;
-    uint64_t table;
-};
-
-static_assert(sizeof(struct efi_system_table) == 120, "as the firmware has it");
-static_assert(sizeof(struct efi_config_table) == 24, "as the firmware has it");
+#define MAX_TABLES 256u
 
 /* The later ACPI's first. */
 static const struct efi_guid acpi_guids[] __initconst = {
@@ -45,10 +21,10 @@ static const struct efi_guid acpi_guids[] __initconst = {
 static __init uint64_t find_table(const struct efi_system_table *system,
                                   const struct efi_guid *guid)
 {
-    for (uint64_t i = 0; i < min(system->nr_tables, (uint64_t)MAX_TABLES); i++) {
+    for (uint64_t i = 0; i < min(system->nr_config_tables, (uint64_t)MAX_TABLES); i++) {
         struct efi_config_table t;
 
-        if (!boot_read_phys(&t, system->tables + i * sizeof(t), sizeof(t))) {
+        if (!boot_read_phys(&t, system->config_tables + i * sizeof(t), sizeof(t))) {
             return 0;
         }
         if (memcmp(&t.guid, guid, sizeof(*guid)) == 0) {
@@ -63,7 +39,7 @@ __init uint64_t boot_efi_rsdp(uint64_t system_table_paddr)
     struct efi_system_table system;
 
     if (!boot_read_phys(&system, system_table_paddr, sizeof(system)) ||
-        system.signature != SYSTEM_TABLE_SIGNATURE || system.tables == 0) {
+        system.signature != EFI_SYSTEM_TABLE_SIGNATURE || system.config_tables == 0) {
         return 0;
     }
     for (size_t i = 0; i < ARRAY_SIZE(acpi_guids); i++) {

@@ -3,6 +3,8 @@
  * From the loader to C.  Multiboot 1, multiboot 2 and PVH all enter in 32-bit
  * protected mode without paging, interrupts off, ebx pointing to what the
  * loader has to tell; neither a stack nor a descriptor table can be counted on.
+ * Only a multiboot 2 loader on EFI that leaves the firmware's boot services to
+ * us enters in 64-bit mode; when these are left, we go back to 32 bits.
  * The image may lie at any 2 MiB border below 4 GiB: ebp holds where, from the
  * first instructions on, and every access is relative to it.
  *
@@ -19,6 +21,7 @@
 #define MB2_ARCH_I386    0
 
 #define CR0_BITS         0x80010033 /* PG, WP, NE, ET, MP, PE */
+#define CR0_PG           0x80000000
 #define CR4_BITS         0x000006a0 /* OSXMMEXCPT, OSFXSR, PGE, PAE */
 #define MSR_EFER         0xc0000080
 #define EFER_LME         (1 << 8)
@@ -75,6 +78,14 @@ mb2_header:
     .short 10, 1
     .long 24, BOOT_LOAD_PADDR, 0xffffffff, BOOT_ALIGN, 1
 
+    /* On EFI: leave boot services to us, and enter here. */
+    .balign 8
+    .short 7, 1
+    .long 8
+    .balign 8
+    .short 9, 1
+    .long 12, OFFSET(boot_efi_entry) + BOOT_LOAD_PADDR
+
     .balign 8
     .short 0, 0
     .long 8
@@ -82,6 +93,38 @@ mb2_header_end:
 
     .balign 4
     .long MB1_MAGIC, MB1_FLAGS, -(MB1_MAGIC + MB1_FLAGS)
+
+/* --- 64-bit code, while EFI's boot services are there --- */
+
+/*
+ * Multiboot 2 on EFI: eax and ebx as below; stack, page tables (all memory at
+ * its own address) and interrupts are the firmware's.  Goes on in 32-bit mode.
+ */
+    .code64
+boot_efi_entry:
+    cld
+    and     $-16, %rsp
+    mov     %eax, %ebp
+    mov     %ebx, %edi
+    call    boot_leave_multiboot2
+
+    cli
+    lea     boot_gdt(%rip), %rax
+    mov     %rax, boot_gdt_pointer + 2(%rip)
+    lgdt    boot_gdt_pointer(%rip)
+    lea     1f(%rip), %rax
+    pushq   $0x18
+    push    %rax
+    lretq
+
+    .code32
+1:  mov     %cr0, %eax
+    and     $~CR0_PG, %eax
+    mov     %eax, %cr0
+    mov     $0x10, %ecx
+    mov     %ecx, %ds
+    mov     %ebp, %eax
+    jmp     boot_multiboot_entry
 
 /* --- 32-bit code --- */
 
@@ -350,12 +393,13 @@ image_parts:
 
     .section .init.data, "aw"
 
-/* 64-bit code, flat data; marked accessed, as the processor cannot do it on a read-only page. */
+/* 64-bit code, flat data, 32-bit code; marked accessed, as the processor cannot do it on a read-only page. */
     .balign 8
 boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff
     .quad 0x00cf93000000ffff
+    .quad 0x00cf9b000000ffff
 boot_gdt_pointer:
     .short . - boot_gdt - 1
     .quad 0

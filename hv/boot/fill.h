@@ -51,3 +51,22 @@ void boot_drop_file_names(struct boot_info *info);
 
 /* The root table of ACPI as an EFI machine's tables tell it; 0 if they do not. */
 uint64_t boot_efi_rsdp(uint64_t system_table_paddr);
+
+/*
+ * Multiboot 2, entered in 64-bit mode on an EFI machine: leave boot services if
+ * the loader says that they are still there.  For entry.S, before all else, at
+ * the image's physical address.
+ */
+void boot_leave_multiboot2(uint64_t paddr);
+
+/* Leave EFI's boot services, keeping the memory map.  In the same situation. */
+void boot_leave_efi(uint64_t system_table_paddr, uint64_t image_handle);
+
+/* Take in the memory map that boot_leave_efi() kept; false: there is none. */
+bool boot_read_efi_memory(void);
+
+/* The loader says that it left boot services on: boot_leave_efi() must have been at work. */
+void boot_expect_efi_left(void);
+
+/* Why boot services could not be left, and the firmware's error in *@status; NULL: all is well. */
+const char *boot_efi_complaint(uint64_t *status);

@@ -28,6 +28,8 @@ enum mb2_kind {
     MB2_EFI64_SYSTEM_TABLE = 12,
     MB2_RSDP_OLD = 14,
     MB2_RSDP_NEW = 15,
+    MB2_EFI_SERVICES_ON = 18,
+    MB2_EFI64_IMAGE_HANDLE = 20,
 };
 
 /* What the tags say, each NULL until it was seen. */
@@ -65,7 +67,12 @@ struct mb2_framebuffer {
 
 struct mb2_efi64 {
     struct mb2_tag tag;
-    uint64_t system_table;
+    uint64_t pointer;
+};
+
+/* Where the list of tags is, and the next of them. */
+struct mb2_list {
+    uint64_t start, at, end;
 };
 
 #define RSDP_MAX 64 /* ACPI's root table has 36 bytes; some room for its successors */
@@ -93,6 +100,9 @@ static __init void read_memory(const struct mb2_seen *seen)
 {
     const struct mb2_memory *basic = seen->memory;
 
+    if (boot_read_efi_memory()) {
+        return;
+    }
     if (seen->memory_map) {
         read_memory_map(seen->memory_map);
     } else if (basic) {
@@ -138,6 +148,7 @@ static __init uint32_t smallest(uint32_t kind)
     case MB2_FRAMEBUFFER:
         return sizeof(struct mb2_framebuffer);
     case MB2_EFI64_SYSTEM_TABLE:
+    case MB2_EFI64_IMAGE_HANDLE:
         return sizeof(struct mb2_efi64);
     default:
         return sizeof(struct mb2_tag);
@@ -195,7 +206,7 @@ static __init void read_tag(struct boot_info *info, struct mb2_seen *seen,
         read_framebuffer(info, (const void *)tag);
         break;
     case MB2_EFI64_SYSTEM_TABLE:
-        info->efi_system_table = PADDR(((const struct mb2_efi64 *)tag)->system_table);
+        info->efi_system_table = PADDR(((const struct mb2_efi64 *)tag)->pointer);
         break;
     case MB2_RSDP_OLD:
         seen->rsdp_old = tag;
@@ -203,48 +214,89 @@ static __init void read_tag(struct boot_info *info, struct mb2_seen *seen,
     case MB2_RSDP_NEW:
         seen->rsdp_new = tag;
         break;
+    case MB2_EFI_SERVICES_ON:
+        boot_expect_efi_left();
+        break;
     default: /* not asked for */
         break;
     }
 }
 
-/* A tag wholly inside the list that ends at @end, or NULL. */
-static __init const struct mb2_tag *tag_at(uint64_t at, uint64_t end)
+/* False: there is no list at @paddr. */
+static __init bool list_begin(struct mb2_list *list, uint64_t paddr)
 {
-    const struct mb2_tag *tag = end - at < sizeof(*tag) ? NULL : boot_phys(at, sizeof(*tag));
+    const uint32_t *total = boot_phys(paddr, 8);
 
-    if (!tag || tag->size < smallest(tag->kind) || tag->size > end - at) {
+    if (paddr % 8 != 0 || !total || !boot_phys(paddr, *total)) {
+        return false;
+    }
+    *list = (struct mb2_list){ .start = paddr, .at = paddr + 8, .end = paddr + *total };
+    return true;
+}
+
+/* The next tag, wholly inside the list, or NULL: at the end, or at a broken tag. */
+static __init const struct mb2_tag *list_next(struct mb2_list *list)
+{
+    uint64_t room = list->at < list->end ? list->end - list->at : 0;
+    const struct mb2_tag *tag = room < sizeof(*tag) ? NULL : boot_phys(list->at, sizeof(*tag));
+
+    if (!tag || tag->kind == MB2_END || tag->size < smallest(tag->kind) || tag->size > room) {
         return NULL;
     }
+    list->at += align_up(tag->size, 8);
     return tag;
+}
+
+/* After list_next() returned NULL. */
+static __init bool list_is_broken(const struct mb2_list *list)
+{
+    const struct mb2_tag *tag = list->at < list->end ? boot_phys(list->at, sizeof(*tag)) : NULL;
+
+    return list->at < list->end && !(tag && tag->kind == MB2_END);
 }
 
 __init void boot_read_multiboot2(struct boot_info *info, uint64_t paddr)
 {
-    const uint32_t *total = boot_phys(paddr, 8);
     struct mb2_seen seen = { NULL, NULL, NULL, NULL };
-    uint64_t end, at;
+    const struct mb2_tag *tag;
+    struct mb2_list list;
 
     info->protocol = "multiboot 2";
-    if (paddr % 8 != 0 || !total || !boot_phys(paddr, *total)) {
+    if (!list_begin(&list, paddr)) {
         return;
     }
-    end = paddr + *total;
-    for (at = paddr + 8; at < end;) {
-        const struct mb2_tag *tag = tag_at(at, end);
-
-        if (!tag) {
-            log_warn("boot: the loader's list of tags is broken at byte %lu of %u", at - paddr,
-                     *total);
-            break;
-        }
-        if (tag->kind == MB2_END) {
-            break;
-        }
+    while ((tag = list_next(&list)) != NULL) {
         read_tag(info, &seen, tag);
-        at += align_up(tag->size, 8);
+    }
+    if (list_is_broken(&list)) {
+        log_warn("boot: the loader's list of tags is broken at byte %lu of %lu",
+                 list.at - list.start, list.end - list.start);
     }
     read_memory(&seen);
     find_rsdp(info, &seen);
     boot_drop_file_names(info);
+}
+
+__init void boot_leave_multiboot2(uint64_t paddr)
+{
+    uint64_t system_table = 0, image_handle = 0;
+    bool services_on = false;
+    const struct mb2_tag *tag;
+    struct mb2_list list;
+
+    if (!list_begin(&list, paddr)) {
+        return;
+    }
+    while ((tag = list_next(&list)) != NULL) {
+        if (tag->kind == MB2_EFI_SERVICES_ON) {
+            services_on = true;
+        } else if (tag->kind == MB2_EFI64_SYSTEM_TABLE) {
+            system_table = ((const struct mb2_efi64 *)tag)->pointer;
+        } else if (tag->kind == MB2_EFI64_IMAGE_HANDLE) {
+            image_handle = ((const struct mb2_efi64 *)tag)->pointer;
+        }
+    }
+    if (services_on) {
+        boot_leave_efi(system_table, image_handle);
+    }
 }

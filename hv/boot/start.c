@@ -79,6 +79,9 @@ static __init void report_screen(void)
 
 __init void boot_check(void)
 {
+    uint64_t efi_status;
+    const char *complaint = boot_efi_complaint(&efi_status);
+
     log_info("boot: %s, loader \"%s\", %s, image at %#lx-%#lx", boot_info.protocol,
              boot_info.loader, boot_info.efi_system_table.a ? "EFI" : "BIOS",
              boot_info.image_start.a, boot_info.image_end.a - 1);
@@ -91,6 +94,9 @@ __init void boot_check(void)
     }
     report_memory();
     report_screen();
+    if (complaint) {
+        panic("boot: EFI: %s (status %#lx)", complaint, efi_status);
+    }
     if (!has_ram()) {
         panic("boot: the loader (%s, \"%s\") gave no memory map: start Mansio by multiboot, "
               "multiboot2 or PVH",

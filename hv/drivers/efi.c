@@ -6,29 +6,11 @@
  */
 #include "drivers/efi.h"
 
+#include "drivers/efi_tables.h"
 #include "lib/string.h"
 #include "sys/log.h"
 
-#define SYSTEM_TABLE_SIGNATURE 0x5453595320494249ull /* "IBI SYST" */
-#define CONFIG_TABLES_MAX      4096u
-
-struct efi_system_table {
-    uint64_t signature;
-    uint32_t revision;
-    uint32_t header_bytes;
-    uint32_t crc32;
-    uint32_t reserved;
-    uint64_t vendor; /* UCS-2 text */
-    uint32_t firmware_revision;
-    uint32_t pad;
-    uint64_t consoles[6];
-    uint64_t runtime_services;
-    uint64_t boot_services;
-    uint64_t nr_config_tables;
-    uint64_t config_tables;
-};
-
-static_assert(sizeof(struct efi_system_table) == 120, "the 64-bit table of UEFI 2.x");
+#define CONFIG_TABLES_MAX 4096u
 
 struct efi_info efi_info;
 
@@ -51,7 +33,7 @@ __init void efi_init(paddr_t table, const void *(*map)(paddr_t p, size_t len))
     if (t == NULL) {
         return;
     }
-    if (t->signature != SYSTEM_TABLE_SIGNATURE || t->nr_config_tables > CONFIG_TABLES_MAX) {
+    if (t->signature != EFI_SYSTEM_TABLE_SIGNATURE || t->nr_config_tables > CONFIG_TABLES_MAX) {
         log_warn("EFI: no system table at %#lx; dom0 is not told of EFI", table.a);
         return;
     }

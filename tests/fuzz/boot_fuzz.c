@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: hv/boot/multiboot1.c hv/boot/multiboot2.c hv/boot/pvh.c hv/boot/efi.c hv/boot/fill.c
- * hv/boot/phys.c hv/boot/memory_map.c hv/lib/string.c */
+/* sources: hv/boot/multiboot1.c hv/boot/multiboot2.c hv/boot/pvh.c hv/boot/efi.c
+ * hv/boot/efi_leave.c hv/boot/fill.c hv/boot/phys.c hv/boot/memory_map.c hv/lib/string.c */
 /*
  * Fuzz target: the input is what a loader left in memory, its first byte the
  * protocol.  Whatever it is, the readers stay inside it, and the memory map

@@ -23,6 +23,16 @@ def fixture_modules(tmp_path):
     return [(tmp_path / "first", KERNEL_TEXT), (tmp_path / "second", "")]
 
 
+def changed_copy(directory, old, new):
+    """The image with @new in the place of each @old."""
+    with open(IMAGE, "rb") as original:
+        data = original.read()
+    assert old in data and len(old) == len(new)
+    copy = directory / "changed"
+    copy.write_bytes(data.replace(old, new))
+    return copy
+
+
 def expect_all(pc, protocol, loader, firmware, address="0x200000"):
     """The report of the start, line by line."""
     pc.wait_for(rf'boot: {protocol}, loader "{loader}", {firmware}, image at {address}-')
@@ -41,11 +51,7 @@ def test_qemu_kernel_multiboot1(modules):
 @pytest.mark.parametrize("machine", ["q35", "pc"])
 def test_qemu_kernel_pvh(tmp_path, modules, machine):
     """Without a multiboot header QEMU uses the note that tells the PVH entry."""
-    data = bytearray(open(IMAGE, "rb").read())
-    at = data.index(struct.pack("<I", 0x1BADB002))
-    data[at:at + 4] = b"none"
-    image = tmp_path / "mansio"
-    image.write_bytes(data)
+    image = changed_copy(tmp_path, struct.pack("<I", 0x1BADB002), b"none")
     # The PVH loader takes one initramfs, without arguments.
     args = ["-kernel", image, "-append", OPTIONS, "-initrd", modules[1][0]]
     with Machine([str(a) for a in args], machine=machine) as pc:
@@ -66,8 +72,27 @@ def test_grub_uefi(tmp_path, modules):
     """GRUB's own additions for EFI stay in the command line, and the screen is told."""
     iso = grub_cd(tmp_path, IMAGE, OPTIONS, modules)
     with Machine(cd_args(iso) + uefi_args(tmp_path)) as pc:
+        pc.wait_for("boot: EFI: boot services left; memory map of [0-9]+ entries")
         expect_all(pc, "multiboot 2", r"GRUB 2.*", "EFI", "0x[0-9a-f]+00000")
         pc.wait_for(r"boot: screen \d+x\d+, (24|32) bits a pixel, at 0x[0-9a-f]+")
+
+
+def test_grub_uefi_leaves_boot_services_if_not_asked(tmp_path, modules):
+    """A header without the wish to find boot services, as older loaders see it."""
+    image = changed_copy(tmp_path, struct.pack("<HHI", 7, 1, 8), struct.pack("<HHI", 77, 1, 8))
+    iso = grub_cd(tmp_path, image, OPTIONS, modules)
+    with Machine(cd_args(iso) + uefi_args(tmp_path)) as pc:
+        expect_all(pc, "multiboot 2", r"GRUB 2.*", "EFI", "0x[0-9a-f]+00000")
+        assert "boot services left" not in pc.text
+
+
+@pytest.mark.full
+def test_grub_uefi_without_a_usable_system_table(tmp_path, modules):
+    """A copy that knows EFI's table by another signature: so it cannot leave boot services."""
+    image = changed_copy(tmp_path, b"IBI SYST", b"IBI-SYST")
+    iso = grub_cd(tmp_path, image, OPTIONS, modules)
+    with Machine(cd_args(iso) + uefi_args(tmp_path)) as pc:
+        pc.wait_for("boot: EFI: the loader left boot services on and told of no system table")
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
@@ -81,12 +106,8 @@ def test_grub_from_usb(tmp_path, modules, firmware):
 
 def test_grub_may_put_the_image_elsewhere(tmp_path, modules):
     """A copy whose header asks for an address of at least 64 MiB."""
-    data = bytearray(open(IMAGE, "rb").read())
-    relocatable = struct.pack("<HHII", 10, 1, 24, 0x200000)
-    at = data.index(relocatable) + len(relocatable) - 4
-    data[at:at + 4] = struct.pack("<I", 0x4000000)
-    image = tmp_path / "elsewhere"
-    image.write_bytes(data)
+    image = changed_copy(tmp_path, struct.pack("<HHII", 10, 1, 24, 0x200000),
+                         struct.pack("<HHII", 10, 1, 24, 0x4000000))
     iso = grub_cd(tmp_path, image, OPTIONS, modules)
     with Machine(cd_args(iso)) as pc:
         expect_all(pc, "multiboot 2", r"GRUB 2.*", "BIOS", "0x4000000")

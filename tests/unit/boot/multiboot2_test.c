@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Multiboot 2: what is taken in, and that broken lists of tags do no harm. */
-/* sources: hv/boot/multiboot2.c hv/boot/efi.c hv/boot/fill.c hv/boot/phys.c hv/boot/memory_map.c
- * hv/lib/string.c tests/unit/boot/fake.c */
+/* sources: hv/boot/multiboot2.c hv/boot/efi.c hv/boot/efi_leave.c hv/boot/fill.c hv/boot/phys.c
+ * hv/boot/memory_map.c hv/lib/string.c tests/unit/boot/fake.c */
 #include "boot/fake.h"
 
 static struct boot_info info;
