@@ -338,7 +338,11 @@ void pages_free(mfn_t mfn, unsigned int order)
     free_frames(mfn, order, tlb_clock());
 }
 
-/* Take a dirty page to zero; false: there is none. */
+/*
+ * Take a dirty page to zero; false: there is none.  Whoever needs the lock for
+ * something urgent goes first: idle CPUs that queue for it, one page after the
+ * other, would make him wait for all of them each time.
+ */
 static bool scrub_begin(struct scrub *s)
 {
     unsigned int state;
@@ -347,7 +351,9 @@ static bool scrub_begin(struct scrub *s)
     if (READ_ONCE(nr_dirty) == 0) {
         return false;
     }
-    spin_lock(&pages_lock);
+    if (!spin_trylock(&pages_lock)) {
+        return true;
+    }
     for (unsigned int z = NR_ZONES; z-- > 0 && !s->mfn;) {
         if (zones[z].orders[DIRTY]) {
             s->mfn = zones[z].heads[DIRTY][bit_lowest(zones[z].orders[DIRTY])];
@@ -370,22 +376,25 @@ static bool scrub_begin(struct scrub *s)
 
 static void scrub_end(struct scrub *s)
 {
-    spin_lock(&pages_lock);
-    nr_in_scrub--;
-    block_free(s->mfn, 0, CLEAN, 0);
-    spin_unlock(&pages_lock);
-    s->mfn = 0;
+    if (spin_trylock(&pages_lock)) {
+        nr_in_scrub--;
+        block_free(s->mfn, 0, CLEAN, 0);
+        spin_unlock(&pages_lock);
+        s->mfn = 0;
+    }
 }
 
 bool pages_scrub_step(void)
 {
     struct scrub *s = this_cpu_ptr(scrub);
 
-    if (!s->mfn && !scrub_begin(s)) {
-        return false;
+    if (!s->mfn) {
+        return scrub_begin(s);
     }
-    memset((char *)mfn_to_virt(MFN(s->mfn)) + s->done_bytes, 0, SCRUB_STEP);
-    s->done_bytes += SCRUB_STEP;
+    if (s->done_bytes < PAGE_SIZE) {
+        memset((char *)mfn_to_virt(MFN(s->mfn)) + s->done_bytes, 0, SCRUB_STEP);
+        s->done_bytes += SCRUB_STEP;
+    }
     if (s->done_bytes == PAGE_SIZE) {
         scrub_end(s);
     }
