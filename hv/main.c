@@ -166,6 +166,16 @@ static void show_domains(void)
     }
 }
 
+static void show_events(void)
+{
+    struct domain *d;
+
+    for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+        evtchn_show(d);
+        domain_put(d);
+    }
+}
+
 static void show_memory(void)
 {
     log_info("memory: %lu pages in all, %lu free, %lu of them not scrubbed", pages_nr_total(),
@@ -180,11 +190,9 @@ static void reboot_now(void)
 }
 
 const struct debug_key debug_keys[] = {
-    { 'i', "show interrupts", irq_dump },
-    { 'm', "show memory", show_memory },
-    { 'q', "show domains", show_domains },
-    { 'R', "reboot the machine", reboot_now },
-    { 0, NULL, NULL },
+    { 'e', "show event channels", show_events }, { 'i', "show interrupts", irq_dump },
+    { 'm', "show memory", show_memory },         { 'q', "show domains", show_domains },
+    { 'R', "reboot the machine", reboot_now },   { 0, NULL, NULL },
 };
 
 /* ---------------------------------------------------------- the sequence -- */

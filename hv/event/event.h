@@ -4,8 +4,8 @@
  * <xen/event_channel.h>: a bit pending and a bit masked for each port in
  * shared_info, a selector word and an upcall flag in vcpu_info.
  *
- * All functions take LOCK_RANK_EVTCHN of the domains they touch (two domains:
- * lower address first), except evtchn_set_pending paths that say otherwise.
+ * What changes channels takes LOCK_RANK_EVTCHN of the domains it touches (two
+ * domains: lower address first).  Sending, raising and unmasking take no lock.
  */
 #pragma once
 
@@ -30,12 +30,18 @@ int must_check evtchn_close(struct domain *d, evtchn_port_t port);
 long must_check evtchn_send(struct domain *d, evtchn_port_t port);
 int must_check evtchn_unmask(struct domain *d, evtchn_port_t port);
 int must_check evtchn_status(struct domain *d, struct evtchn_status *status);
+/* Close all ports.  -ERESTART: call again; -EINVAL: another domain's, and that is not paused. */
 int must_check evtchn_reset(struct domain *d);
 
 /* Raise a per-vCPU VIRQ (timer, debug) on @v; nothing happens when unbound. */
 void evtchn_raise_virq(struct vcpu *v, uint32_t virq);
-/* Raise a global VIRQ of the domain that handles it. */
+/* Raise a global VIRQ of the domain that handles it: dom0, unless told otherwise. */
 void evtchn_raise_global_virq(uint32_t virq);
+/* Let @d handle the global VIRQ @virq until it dies.  -EINVAL: there is no such one. */
+int must_check evtchn_set_virq_handler(uint32_t virq, struct domain *d);
+
+/* For the debug key: @d's channels, and how many it uses, into the log. */
+void evtchn_show(struct domain *d);
 
 /* Pending and not masked for delivery, the vCPU must run: kick or wake it. */
 void evtchn_kick(struct vcpu *v);

@@ -1,195 +1,117 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels: binding, sending, closing, and the two-level delivery ABI.
+ * Event channels: binding, sending, closing.
  *
- * Delivery, top down: a bit for each port in shared_info.evtchn_pending; if it
- * was clear and the port is not masked, the bit for its word in the notified
- * vCPU's evtchn_pending_sel; if that was clear, its evtchn_upcall_pending; and
- * then the vCPU is woken, or poked if it runs elsewhere.  Each step is an
- * atomic set, and the guest clears them in the opposite order, so no edge is
- * lost without any lock between hypervisor and guest.
+ * A send takes no lock.  It reads .peer of its own end, once, and raises what
+ * that points to.  This is safe because entries never move and their pages stay
+ * as long as their domain, whose end (evtchn_destroy_step()) first cuts every
+ * .peer that leads to it, and then waits until each CPU has come to a safe
+ * place: no send lasts that long.  Whoever goes by .peer to lock the far end's
+ * table is safe by the same rule.  A send that races with a close of either end
+ * may raise the far port a moment too late, when it is free or somebody else's:
+ * an event for nothing, which every kernel bears.
  *
- * A send looks at its own end under its own domain's lock only.  That is enough
- * to keep the other end in place: closing either end of an interdomain channel
- * takes the locks of both.
+ * Changes are made under the lock of the table; .peer of an interdomain channel
+ * under those of both domains, the lower address first.
  */
 #include "event/internal.h"
 
-#include "lib/bits.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "sys/log.h"
+#include "sys/softirq.h"
 #include "x86/smp.h"
 
-/* ------------------------------------------------------------ delivery -- */
-
-static noinline void wake(struct vcpu *v)
-{
-    if (READ_ONCE(v->blocked) != VCPU_AWAKE) {
-        __atomic_store_n(&v->blocked, VCPU_AWAKE, __ATOMIC_SEQ_CST);
-        vcpu_wake(v);
-    } else if (READ_ONCE(v->unit.state) == UNIT_RUNNING) {
-        cpu_poke(READ_ONCE(v->unit.cpu));
-    }
-}
-
-/* A vCPU that does something for itself is awake, and looks on its way out. */
-static always_inline void kick(struct vcpu *v)
-{
-    if (READ_ONCE(v->blocked) != VCPU_AWAKE || v != current()) {
-        wake(v);
-    }
-}
-
-void evtchn_kick(struct vcpu *v)
-{
-    kick(v);
-}
-
-static void wake_pollers(struct domain *d, evtchn_port_t port)
-{
-    struct vcpu *v;
-    uint32_t i;
-
-    for_each_vcpu(d, v, i) {
-        evtchn_port_t polled = READ_ONCE(v->events->poll_port);
-
-        if (READ_ONCE(v->blocked) == VCPU_POLLING && (polled == 0 || polled == port)) {
-            evtchn_kick(v);
-        }
-    }
-}
-
-/* The pending bit of @port is set: tell the vCPU if it is not masked. */
-static always_inline void notify(const struct shared_info *s, evtchn_port_t port, struct vcpu *v)
-{
-    struct vcpu_info *info;
-
-    if (READ_ONCE(s->evtchn_mask[port / 64]) >> (port % 64) & 1) {
-        return;
-    }
-    info = READ_ONCE(v->info);
-    if (!bit_atomic_test_set(&info->evtchn_pending_sel, port / 64) &&
-        __atomic_exchange_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST) == 0) {
-        kick(v);
-    }
-}
-
-static always_inline void set_pending(struct domain *d, const struct evtchn_table *t,
-                                      evtchn_port_t port, uint32_t vcpu)
-{
-    struct shared_info *s = d->shared_info;
-
-    if (bit_atomic_test_set(s->evtchn_pending, port)) {
-        return;
-    }
-    notify(s, port, d->vcpus[vcpu]);
-    if (unlikely(READ_ONCE(t->nr_polling) != 0)) {
-        wake_pollers(d, port);
-    }
-}
-
-void evtchn_set_pending(struct domain *d, evtchn_port_t port, uint32_t vcpu)
-{
-    set_pending(d, d->evtchn, port, vcpu);
-}
-
-void evtchn_block(struct vcpu *v)
-{
-    WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
-    __atomic_store_n(&v->blocked, VCPU_BLOCKED, __ATOMIC_SEQ_CST); /* pairs with mark_pending() */
-    if (evtchn_upcall_due(v)) {
-        WRITE_ONCE(v->blocked, VCPU_AWAKE);
-    } else {
-        sched_block();
-    }
-}
-
-bool evtchn_is_blocked(const struct vcpu *v)
-{
-    return READ_ONCE(v->blocked) != VCPU_AWAKE;
-}
-
-static bool any_pending(const struct domain *d, const evtchn_port_t *ports, uint32_t nr)
-{
-    for (uint32_t i = 0; i < nr; i++) {
-        if (bit_test(d->shared_info->evtchn_pending, ports[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_t timeout_ns)
-{
-    struct domain *d = v->domain;
-
-    for (uint32_t i = 0; i < nr; i++) {
-        if (ports[i] >= d->evtchn->nr_ports) {
-            return -EINVAL;
-        }
-    }
-    __atomic_fetch_add(&d->evtchn->nr_polling, 1, __ATOMIC_SEQ_CST);
-    WRITE_ONCE(v->events->poll_port, nr == 1 ? ports[0] : 0);
-    __atomic_store_n(&v->blocked, VCPU_POLLING,
-                     __ATOMIC_SEQ_CST); /* pairs with evtchn_set_pending() */
-    if (any_pending(d, ports, nr) || evtchn_upcall_due(v)) {
-        WRITE_ONCE(v->blocked, VCPU_AWAKE);
-        __atomic_fetch_sub(&d->evtchn->nr_polling, 1, __ATOMIC_SEQ_CST);
-        return 0;
-    }
-    v->events->is_polling = true;
-    if (timeout_ns != 0) {
-        timer_set(&v->events->poll, timeout_ns);
-    }
-    sched_block();
-    return 0;
-}
-
-void evtchn_poll_over(struct vcpu *v)
-{
-    if (v->events->is_polling) {
-        v->events->is_polling = false;
-        timer_stop(&v->events->poll);
-        __atomic_fetch_sub(&v->domain->evtchn->nr_polling, 1, __ATOMIC_SEQ_CST);
-    }
-}
+#define CLOSE_BATCH 64u /* ports closed before others get their turn */
 
 /* ------------------------------------------------------------ the table -- */
 
-static struct evtchn *slot(struct evtchn_table *t, evtchn_port_t port)
+static struct evtchn *make_page(struct domain *d, uint32_t nr)
 {
-    struct evtchn *page = t->pages[port / EVTCHNS_PER_PAGE];
+    struct evtchn *page = page_alloc_hv();
 
-    return page == NULL ? NULL : &page[port % EVTCHNS_PER_PAGE];
+    if (page == NULL) {
+        log_guest(d->id, "no memory for more than %u event channels", d->evtchn->nr_used);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < EVTCHNS_PER_PAGE; i++) {
+        page[i].owner = d;
+        page[i].port = nr * (uint32_t)EVTCHNS_PER_PAGE + i;
+    }
+    __atomic_store_n(&d->evtchn->pages[nr], page, __ATOMIC_RELEASE);
+    return page;
 }
 
-int evtchn_take(struct domain *d, enum evtchn_state state, uint32_t vcpu, evtchn_port_t *port)
+/* The lowest free entry: looks at one word a page until it comes to one with room. */
+static int find_free(struct domain *d, struct evtchn **c)
 {
     struct evtchn_table *t = d->evtchn;
+    evtchn_port_t p = t->first_free;
 
-    for (evtchn_port_t p = t->first_free; p < t->nr_ports; p++) {
-        struct evtchn *c = slot(t, p);
+    while (p < t->nr_ports) {
+        struct evtchn *page = t->pages[p / EVTCHNS_PER_PAGE];
 
-        if (c == NULL) {
-            c = page_alloc_hv();
-            if (c == NULL) {
-                log_guest(d->id, "no memory for its event channels");
+        if (page == NULL) {
+            page = make_page(d, p / (uint32_t)EVTCHNS_PER_PAGE);
+            if (page == NULL) {
                 return -ENOMEM;
             }
-            t->pages[p / EVTCHNS_PER_PAGE] = c;
-            c = slot(t, p);
         }
-        if (c->state == EVTCHN_FREE) {
-            t->first_free = p + 1;
-            c->state = state;
-            c->vcpu = vcpu;
-            *port = p;
+        *c = &page[p % EVTCHNS_PER_PAGE];
+        if (page->nr_used == EVTCHNS_PER_PAGE) {
+            p = (p | (EVTCHNS_PER_PAGE - 1)) + 1;
+        } else if ((*c)->state == EVTCHN_FREE) {
             return 0;
+        } else {
+            p++;
         }
     }
     log_guest(d->id, "all of its %u event channels are in use", t->nr_ports - 1);
     return -ENOSPC;
+}
+
+static void count_used(struct evtchn *c, int change)
+{
+    struct evtchn *first = c - c->port % EVTCHNS_PER_PAGE;
+    struct evtchn_table *t = c->owner->evtchn;
+
+    first->nr_used = (uint8_t)(first->nr_used + change);
+    t->nr_used += (uint32_t)change;
+    t->most_used = max(t->most_used, t->nr_used);
+}
+
+int evtchn_take(struct domain *d, enum evtchn_state state, uint32_t vcpu, struct evtchn **c)
+{
+    int rc;
+
+    if (READ_ONCE(d->life) != DOMAIN_ALIVE) {
+        return -EINVAL; /* its end closes what it has, and nothing may follow */
+    }
+    if (domain_vcpu(d, vcpu) == NULL) {
+        return -ENOENT;
+    }
+    rc = find_free(d, c);
+    if (rc == 0) {
+        d->evtchn->first_free = (*c)->port + 1;
+        (*c)->vcpu = (uint16_t)vcpu;
+        (*c)->state = (uint8_t)state;
+        count_used(*c, 1);
+    }
+    return rc;
+}
+
+void evtchn_free_entry(struct evtchn *c)
+{
+    struct domain *d = c->owner;
+
+    WRITE_ONCE(c->peer, NULL);
+    c->state = EVTCHN_FREE;
+    c->number = 0;
+    WRITE_ONCE(c->vcpu, 0);
+    bit_atomic_clear(d->shared_info->evtchn_pending, c->port);
+    bit_atomic_clear(d->shared_info->evtchn_mask, c->port);
+    d->evtchn->first_free = min(d->evtchn->first_free, c->port);
+    count_used(c, -1);
 }
 
 static void lock_two(struct domain *a, struct domain *b) NO_THREAD_SAFETY
@@ -214,12 +136,14 @@ static void unlock_two(struct domain *a, struct domain *b) NO_THREAD_SAFETY
 
 int evtchn_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port)
 {
+    struct evtchn *c;
     int rc;
 
     spin_lock(&d->evtchn->lock);
-    rc = evtchn_take(d, EVTCHN_UNBOUND, 0, port);
+    rc = evtchn_take(d, EVTCHN_UNBOUND, 0, &c);
     if (rc == 0) {
-        evtchn_find(d, *port)->remote_id = remote == DOMID_SELF ? current()->domain->id : remote;
+        c->number = remote == DOMID_SELF ? current()->domain->id : remote;
+        *port = c->port;
     }
     spin_unlock(&d->evtchn->lock);
     return rc;
@@ -231,21 +155,19 @@ static int bind_ends(struct domain *d, struct domain *rd, evtchn_port_t remote_p
     struct evtchn *there = evtchn_find(rd, remote_port), *here;
     int rc;
 
-    if (there == NULL || there->state != EVTCHN_UNBOUND || there->remote_id != d->id) {
+    if (there == NULL || there->state != EVTCHN_UNBOUND || there->number != d->id) {
         return -EINVAL;
     }
-    rc = evtchn_take(d, EVTCHN_INTERDOMAIN, 0, port);
+    rc = evtchn_take(d, EVTCHN_INTERDOMAIN, 0, &here);
     if (rc != 0) {
         return rc;
     }
-    here = evtchn_find(d, *port);
-    here->remote = rd;
-    here->remote_port = remote_port;
     there->state = EVTCHN_INTERDOMAIN;
-    there->remote = domain_get(d->id);
-    there->remote_port = *port;
+    WRITE_ONCE(here->peer, there);
+    WRITE_ONCE(there->peer, here);
+    *port = here->port;
     /* What was sent before the channel was whole must not be lost. */
-    evtchn_set_pending(d, *port, here->vcpu);
+    evtchn_raise(here);
     return 0;
 }
 
@@ -259,24 +181,17 @@ int evtchn_bind_interdomain(struct domain *d, domid_t remote, evtchn_port_t remo
         return -ESRCH;
     }
     lock_two(d, rd);
-    rc = bind_ends(d, rd, remote_port, port); /* keeps our reference to rd */
+    rc = bind_ends(d, rd, remote_port, port);
     unlock_two(d, rd);
-    if (rc != 0) {
-        domain_put(rd);
-    }
+    domain_put(rd);
     return rc;
-}
-
-/* VIRQs that each vCPU binds for itself; the others belong to the domain. */
-static bool virq_is_per_vcpu(uint32_t virq)
-{
-    return virq == VIRQ_TIMER || virq == VIRQ_DEBUG || virq == VIRQ_XENOPROF || virq == VIRQ_XENPMU;
 }
 
 int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port_t *port)
 {
     struct vcpu *v = domain_vcpu(d, vcpu);
-    int rc;
+    struct evtchn *c;
+    int rc = -EEXIST;
 
     if (virq >= NR_VIRQS || (!virq_is_per_vcpu(virq) && vcpu != 0)) {
         return -EINVAL;
@@ -285,13 +200,13 @@ int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port
         return -ENOENT;
     }
     spin_lock(&d->evtchn->lock);
-    rc = -EEXIST;
     if (v->events->virq_ports[virq] == 0) {
-        rc = evtchn_take(d, EVTCHN_VIRQ, vcpu, port);
+        rc = evtchn_take(d, EVTCHN_VIRQ, vcpu, &c);
     }
     if (rc == 0) {
-        evtchn_find(d, *port)->number = virq;
-        v->events->virq_ports[virq] = *port;
+        c->number = virq;
+        *port = c->port;
+        WRITE_ONCE(v->events->virq_ports[virq], c->port);
     }
     spin_unlock(&d->evtchn->lock);
     return rc;
@@ -299,29 +214,32 @@ int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port
 
 int evtchn_bind_ipi(struct domain *d, uint32_t vcpu, evtchn_port_t *port)
 {
+    struct evtchn *c;
     int rc;
 
-    if (domain_vcpu(d, vcpu) == NULL) {
-        return -ENOENT;
-    }
     spin_lock(&d->evtchn->lock);
-    rc = evtchn_take(d, EVTCHN_IPI, vcpu, port);
+    rc = evtchn_take(d, EVTCHN_IPI, vcpu, &c);
+    if (rc == 0) {
+        *port = c->port;
+        WRITE_ONCE(c->peer, c);
+    }
     spin_unlock(&d->evtchn->lock);
     return rc;
 }
 
 int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t *port)
 {
+    struct evtchn *c;
     int rc;
 
     spin_lock(&d->evtchn->lock);
-    rc = evtchn_take(d, EVTCHN_PIRQ, 0, port);
+    rc = evtchn_take(d, EVTCHN_PIRQ, 0, &c);
     if (rc == 0) {
-        evtchn_find(d, *port)->number = pirq;
-        rc = pirq_bind(d, pirq, flags, *port);
+        c->number = pirq;
+        *port = c->port;
+        rc = pirq_bind(d, pirq, flags, c->port);
         if (rc != 0) {
-            evtchn_find(d, *port)->state = EVTCHN_FREE;
-            d->evtchn->first_free = min(d->evtchn->first_free, *port);
+            evtchn_free_entry(c);
         }
     }
     spin_unlock(&d->evtchn->lock);
@@ -330,10 +248,11 @@ int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_por
 
 int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
 {
+    const struct vcpu *v = domain_vcpu(d, vcpu);
     struct evtchn *c;
     int rc = 0;
 
-    if (domain_vcpu(d, vcpu) == NULL) {
+    if (v == NULL) {
         return -ENOENT;
     }
     spin_lock(&d->evtchn->lock);
@@ -342,9 +261,9 @@ int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         (c->state == EVTCHN_VIRQ && virq_is_per_vcpu(c->number))) {
         rc = -EINVAL;
     } else {
-        WRITE_ONCE(c->vcpu, vcpu);
+        WRITE_ONCE(c->vcpu, (uint16_t)v->id);
         if (c->state == EVTCHN_PIRQ) {
-            pirq_follow(d, c->number, domain_vcpu(d, vcpu));
+            pirq_follow(d, c->number, v);
         }
     }
     spin_unlock(&d->evtchn->lock);
@@ -353,44 +272,36 @@ int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
 
 /* ------------------------------------------------------------- closing -- */
 
-static void free_slot(struct domain *d, struct evtchn *c, evtchn_port_t port)
+/* Lock the table of @c, and that of its far end, which then stays what it is. */
+static struct domain *lock_ends(struct evtchn *c) NO_THREAD_SAFETY
 {
-    bit_atomic_clear(d->shared_info->evtchn_pending, port);
-    bit_atomic_clear(d->shared_info->evtchn_mask, port);
-    *c = (struct evtchn){ .state = EVTCHN_FREE };
-    d->evtchn->first_free = min(d->evtchn->first_free, port);
-}
+    for (;;) {
+        const struct evtchn *peer = READ_ONCE(c->peer);
+        struct domain *rd = peer == NULL ? c->owner : peer->owner;
 
-/* The far end of an interdomain channel is free to be bound again. */
-static void unbind_far_end(struct domain *d, struct evtchn *c)
-{
-    struct evtchn *there = evtchn_find(c->remote, c->remote_port);
-
-    there->state = EVTCHN_UNBOUND;
-    there->remote = NULL;
-    there->remote_id = d->id;
-}
-
-/* Close @port; @rd is the domain whose lock is held beside ours, or NULL.  1: @rd is not the right
- * one. */
-static int close_locked(struct domain *d, evtchn_port_t port, struct domain *rd,
-                        struct domain **needed)
-{
-    struct evtchn *c = evtchn_find(d, port);
-
-    if (c == NULL) {
-        return -EINVAL;
-    }
-    switch (c->state) {
-    case EVTCHN_INTERDOMAIN:
-        if (c->remote != rd) {
-            *needed = domain_get(c->remote->id);
-            return 1;
+        lock_two(c->owner, rd);
+        if (c->peer == peer) {
+            return rd;
         }
-        unbind_far_end(d, c);
+        unlock_two(c->owner, rd);
+    }
+}
+
+/* Both tables are locked. */
+static int close_locked(struct domain *d, struct evtchn *c)
+{
+    switch (c->state) {
+    case EVTCHN_FREE:
+    case EVTCHN_RESERVED:
+        return -EINVAL;
+    case EVTCHN_INTERDOMAIN:
+        c->peer->state = EVTCHN_UNBOUND;
+        c->peer->number = d->id;
+        WRITE_ONCE(c->peer->peer, NULL);
         break;
     case EVTCHN_VIRQ:
-        d->vcpus[virq_is_per_vcpu(c->number) ? c->vcpu : 0]->events->virq_ports[c->number] = 0;
+        WRITE_ONCE(
+            d->vcpus[virq_is_per_vcpu(c->number) ? c->vcpu : 0]->events->virq_ports[c->number], 0);
         break;
     case EVTCHN_PIRQ:
         pirq_unbind(d, c->number);
@@ -398,43 +309,52 @@ static int close_locked(struct domain *d, evtchn_port_t port, struct domain *rd,
     default:
         break;
     }
-    free_slot(d, c, port);
+    evtchn_free_entry(c);
     return 0;
 }
 
 int evtchn_close(struct domain *d, evtchn_port_t port)
 {
-    struct domain *rd = NULL;
+    struct evtchn *c = evtchn_entry(d->evtchn, port);
+    struct domain *rd;
     int rc;
 
-    for (;;) {
-        struct domain *needed = NULL;
+    if (c == NULL) {
+        return -EINVAL;
+    }
+    rd = lock_ends(c);
+    rc = close_locked(d, c);
+    unlock_two(d, rd);
+    return rc;
+}
 
-        lock_two(d, rd != NULL ? rd : d);
-        rc = close_locked(d, port, rd, &needed);
-        unlock_two(d, rd != NULL ? rd : d);
-        if (rd != NULL) {
-            domain_put(rd);
-            if (rc == 0) {
-                /* The two ends held a reference each. */
-                domain_put(rd);
-                domain_put(d);
+/* Close some of the ports that are in use.  True: no more are. */
+static bool close_batch(struct domain *d)
+{
+    const struct evtchn_table *t = d->evtchn;
+    uint32_t left = CLOSE_BATCH;
+
+    for (uint32_t nr = 0; nr < t->nr_pages; nr++) {
+        struct evtchn *page = READ_ONCE(t->pages[nr]);
+
+        for (uint32_t i = 0; page != NULL && page->nr_used != 0 && i < EVTCHNS_PER_PAGE; i++) {
+            if (evtchn_close(d, page[i].port) == 0 && --left == 0) {
+                return false;
             }
         }
-        if (rc != 1) {
-            return rc;
-        }
-        rd = needed;
     }
+    return true;
 }
 
 int evtchn_reset(struct domain *d)
 {
-    for (evtchn_port_t p = 1; p < d->evtchn->nr_ports; p++) {
-        int rc = d->evtchn->pages[p / EVTCHNS_PER_PAGE] == NULL ? -EINVAL : evtchn_close(d, p);
-
-        if (rc != 0 && rc != -EINVAL) {
-            return rc;
+    if (d != current()->domain && READ_ONCE(d->pause_by_toolstack) == 0) {
+        log_warn("d%u: its event channels cannot be reset while it runs", d->id);
+        return -EINVAL;
+    }
+    while (!close_batch(d)) {
+        if (preempt_pending()) {
+            return -ERESTART;
         }
     }
     return 0;
@@ -442,162 +362,199 @@ int evtchn_reset(struct domain *d)
 
 /* ------------------------------------------------------------- sending -- */
 
-/* What is no event to the domain itself.  Holds its table's lock. */
-static noinline long send_to_peer(const struct evtchn *c)
-{
-    const struct evtchn *there;
-
-    if (c->state == EVTCHN_UNBOUND) {
-        return 0; /* nobody hears it yet */
-    }
-    if (c->state != EVTCHN_INTERDOMAIN) { /* free ones are no channel, others not for sending */
-        return -EINVAL;
-    }
-    there = slot(c->remote->evtchn, c->remote_port);
-    evtchn_set_pending(c->remote, c->remote_port, READ_ONCE(there->vcpu));
-    return 0;
-}
-
 long evtchn_send(struct domain *d, evtchn_port_t port)
 {
-    struct evtchn_table *t = d->evtchn;
-    struct evtchn *c;
-    long rc = 0;
+    const struct evtchn *c = evtchn_entry(d->evtchn, port);
+    struct evtchn *peer;
 
-    spin_lock(&t->lock);
-    if (!evtchn_entry(t, port, &c)) {
-        rc = -EINVAL;
-    } else if (likely(c->state == EVTCHN_IPI)) {
-        set_pending(d, t, port, c->vcpu);
-    } else {
-        rc = send_to_peer(c);
+    if (unlikely(c == NULL)) {
+        return -EINVAL;
     }
-    spin_unlock(&t->lock);
-    return rc;
+    peer = READ_ONCE(c->peer);
+    if (unlikely(peer == NULL)) {
+        return c->state == EVTCHN_UNBOUND ? 0 : -EINVAL; /* nobody hears it yet, or never */
+    }
+    evtchn_raise(peer);
+    return 0;
 }
 
 /* Ports that are free have bits, too; those for which there is no memory yet have never been in
  * use. */
 int evtchn_unmask(struct domain *d, evtchn_port_t port)
 {
-    struct evtchn *c;
-    int rc = -EINVAL;
+    const struct evtchn *c = evtchn_entry(d->evtchn, port);
 
-    spin_lock(&d->evtchn->lock);
-    if (evtchn_entry(d->evtchn, port, &c)) {
-        rc = 0;
-        if (bit_atomic_test_clear(d->shared_info->evtchn_mask, port) &&
-            bit_test(d->shared_info->evtchn_pending, port)) {
-            notify(d->shared_info, port, d->vcpus[c->vcpu]);
-        }
+    if (c == NULL) {
+        return -EINVAL;
     }
-    spin_unlock(&d->evtchn->lock);
-    return rc;
+    if (bit_atomic_test_clear(d->shared_info->evtchn_mask, c->port) &&
+        bit_test(d->shared_info->evtchn_pending, c->port)) {
+        evtchn_notify(d->shared_info, c->port, d->vcpus[READ_ONCE(c->vcpu)]);
+    }
+    return 0;
 }
 
 static void describe(const struct evtchn *c, struct evtchn_status *s)
 {
+    static const uint8_t kinds[] = {
+        [EVTCHN_FREE] = EVTCHNSTAT_closed,     [EVTCHN_RESERVED] = EVTCHNSTAT_closed,
+        [EVTCHN_UNBOUND] = EVTCHNSTAT_unbound, [EVTCHN_INTERDOMAIN] = EVTCHNSTAT_interdomain,
+        [EVTCHN_PIRQ] = EVTCHNSTAT_pirq,       [EVTCHN_VIRQ] = EVTCHNSTAT_virq,
+        [EVTCHN_IPI] = EVTCHNSTAT_ipi,
+    };
+
+    s->status = kinds[c->state];
     s->vcpu = c->vcpu;
     switch (c->state) {
     case EVTCHN_UNBOUND:
-        s->status = EVTCHNSTAT_unbound;
-        s->u.unbound.dom = c->remote_id;
+        s->u.unbound.dom = (domid_t)c->number;
         break;
     case EVTCHN_INTERDOMAIN:
-        s->status = EVTCHNSTAT_interdomain;
-        s->u.interdomain.dom = c->remote->id;
-        s->u.interdomain.port = c->remote_port;
+        s->u.interdomain.dom = c->peer->owner->id;
+        s->u.interdomain.port = c->peer->port;
         break;
     case EVTCHN_PIRQ:
-        s->status = EVTCHNSTAT_pirq;
         s->u.pirq = c->number;
         break;
     case EVTCHN_VIRQ:
-        s->status = EVTCHNSTAT_virq;
         s->u.virq = c->number;
         break;
     default:
-        s->status = EVTCHNSTAT_ipi;
         break;
     }
 }
 
 int evtchn_status(struct domain *d, struct evtchn_status *status)
 {
-    struct evtchn *c;
+    static const struct evtchn never_used = { .state = EVTCHN_FREE };
+    const struct evtchn *c = evtchn_entry(d->evtchn, status->port);
 
-    if (status->port >= d->evtchn->nr_ports) {
+    if (status->port >= READ_ONCE(d->evtchn->nr_ports)) {
         return -EINVAL;
     }
     spin_lock(&d->evtchn->lock);
-    c = evtchn_find(d, status->port);
-    if (c == NULL) {
-        status->status = EVTCHNSTAT_closed;
-        status->vcpu = 0;
-    } else {
-        describe(c, status);
-    }
+    describe(c == NULL ? &never_used : c, status);
     spin_unlock(&d->evtchn->lock);
     return 0;
 }
 
-/* --------------------------------------------------------------- virqs -- */
-
-void evtchn_raise_virq(struct vcpu *v, uint32_t virq)
+void evtchn_show(struct domain *d)
 {
-    struct domain *d = v->domain;
-    evtchn_port_t port;
+    struct evtchn_table *t = d->evtchn;
 
-    spin_lock(&d->evtchn->lock);
-    port = v->events->virq_ports[virq];
-    if (port != 0) {
-        set_pending(d, d->evtchn, port, slot(d->evtchn, port)->vcpu);
-    }
-    spin_unlock(&d->evtchn->lock);
-}
+    log_info("d%u: %u of %u event channels in use, %u at most", d->id, t->nr_used, t->nr_ports - 1,
+             t->most_used);
+    for (evtchn_port_t port = 1; port < t->nr_pages * EVTCHNS_PER_PAGE; port++) {
+        static const char *const words[] = { [EVTCHNSTAT_unbound] = "awaits domain",
+                                             [EVTCHNSTAT_interdomain] = "to domain",
+                                             [EVTCHNSTAT_pirq] = "interrupt",
+                                             [EVTCHNSTAT_virq] = "virq",
+                                             [EVTCHNSTAT_ipi] = "ipi" };
+        struct evtchn_status s = { .port = port };
 
-void evtchn_raise_global_virq(uint32_t virq)
-{
-    struct domain *d = domain_get(0);
-
-    if (d != NULL) {
-        if (d->vcpus[0] != NULL) {
-            evtchn_raise_virq(d->vcpus[0], virq);
+        if (evtchn_status(d, &s) != 0 || s.status == EVTCHNSTAT_closed) {
+            continue;
         }
-        domain_put(d);
+        log_info("  %5u v%u: %s %u%s", port, s.vcpu, words[s.status],
+                 s.status == EVTCHNSTAT_unbound || s.status == EVTCHNSTAT_interdomain
+                     ? s.u.unbound.dom
+                     : s.u.virq,
+                 bit_test(d->shared_info->evtchn_pending, port) ? ", pending" : "");
     }
 }
 
-/* ------------------------------------------------------------ creation -- */
+/* ------------------------------------------------------ life and death -- */
 
 static int evtchn_create(struct domain *d, const struct domain_config *config)
 {
     struct evtchn_table *t = heap_alloc(sizeof(*t));
+    struct evtchn *first;
 
     if (t == NULL) {
         return -ENOMEM;
     }
     spin_lock_init(&t->lock, LOCK_RANK_EVTCHN);
     t->nr_ports = min(config->max_evtchn_port, (uint32_t)EVTCHN_2L_PORTS - 1) + 1;
+    t->nr_pages = (t->nr_ports + EVTCHNS_PER_PAGE - 1) / EVTCHNS_PER_PAGE;
     t->first_free = 1;
-    t->pages[0] = page_alloc_hv();
-    if (t->pages[0] == NULL) {
-        heap_free(t, sizeof(*t));
+    t->pages = heap_alloc(t->nr_pages * sizeof(t->pages[0]));
+    d->evtchn = t;
+    first = t->pages == NULL ? NULL : make_page(d, 0);
+    if (first == NULL) {
         return -ENOMEM;
     }
-    t->pages[0][0].state = EVTCHN_RESERVED;
-    d->evtchn = t;
+    first->state = EVTCHN_RESERVED;
+    first->nr_used = 1;
     return pirq_create(d);
 }
 
 static int evtchn_vcpu_create(struct vcpu *v)
 {
     v->events = heap_alloc(sizeof(*v->events));
-    return v->events == NULL ? -ENOMEM : vtimer_vcpu_create(v);
+    if (v->events == NULL) {
+        return -ENOMEM;
+    }
+    vtimer_vcpu_create(v);
+    return 0;
+}
+
+static void do_nothing(void *unused)
+{
+    (void)unused;
+}
+
+/*
+ * Nobody sends to @d after this: its ports are closed, its timers and the
+ * interrupts bound to it stopped, and sends that were under way are over.
+ */
+static int evtchn_destroy_step(struct domain *d)
+{
+    struct vcpu *v;
+    uint32_t i;
+
+    /* Whoever saw the domain alive under the lock is done when it has been ours. */
+    spin_lock(&d->evtchn->lock);
+    spin_unlock(&d->evtchn->lock);
+    virq_forget_handler(d);
+    if (!close_batch(d)) {
+        return -ERESTART;
+    }
+    for_each_vcpu(d, v, i) {
+        vtimer_vcpu_stop(v);
+    }
+    cpu_call_mask(&cpus_online, do_nothing, NULL);
+    return 0;
+}
+
+static void evtchn_vcpu_free(struct vcpu *v)
+{
+    heap_free(v->events, sizeof(*v->events));
+    v->events = NULL;
+}
+
+static void evtchn_free(struct domain *d)
+{
+    struct evtchn_table *t = d->evtchn;
+
+    pirq_free(d);
+    if (t == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; t->pages != NULL && i < t->nr_pages; i++) {
+        if (t->pages[i] != NULL) {
+            page_free_hv(t->pages[i]);
+        }
+    }
+    heap_free(t->pages, t->nr_pages * sizeof(t->pages[0]));
+    heap_free(t, sizeof(*t));
+    d->evtchn = NULL;
 }
 
 const struct domain_part evtchn_part = {
     .name = "event channels",
     .create = evtchn_create,
     .vcpu_create = evtchn_vcpu_create,
+    .destroy_step = evtchn_destroy_step,
+    .vcpu_free = evtchn_vcpu_free,
+    .free = evtchn_free,
 };

@@ -42,6 +42,12 @@ int pirq_create(struct domain *d)
     return 0;
 }
 
+void pirq_free(struct domain *d)
+{
+    heap_free(d->pirqs, sizeof(*d->pirqs));
+    d->pirqs = NULL;
+}
+
 /* The pirq if it is mapped, or NULL.  Holds the lock of the event channels. */
 static struct pirq *find(struct domain *d, unsigned int pirq)
 {
@@ -225,7 +231,6 @@ int pirq_status(struct domain *d, unsigned int pirq, uint32_t *flags)
 void pirq_deliver(uint16_t domid, unsigned int pirq)
 {
     struct domain *d = domain_get(domid);
-    struct evtchn *page;
     evtchn_port_t port;
 
     if (d == NULL) {
@@ -233,8 +238,7 @@ void pirq_deliver(uint16_t domid, unsigned int pirq)
     }
     port = READ_ONCE(d->pirqs->pirqs[pirq].port);
     if (port != 0) {
-        page = d->evtchn->pages[port / EVTCHNS_PER_PAGE];
-        evtchn_set_pending(d, port, READ_ONCE(page[port % EVTCHNS_PER_PAGE].vcpu));
+        evtchn_raise(evtchn_entry(d->evtchn, port));
     }
     domain_put(d);
 }

@@ -78,12 +78,21 @@ int vtimer_set_periodic(struct vcpu *v, uint64_t period_ns)
     return 0;
 }
 
-int vtimer_vcpu_create(struct vcpu *v)
+void vtimer_vcpu_create(struct vcpu *v)
 {
     struct vcpu_events *e = v->events;
 
     timer_init(&e->singleshot, fire_singleshot, v, v->unit.cpu);
     timer_init(&e->periodic, fire_periodic, v, v->unit.cpu);
     timer_init(&e->poll, fire_poll, v, v->unit.cpu);
-    return 0;
+}
+
+void vtimer_vcpu_stop(struct vcpu *v)
+{
+    struct vcpu_events *e = v->events;
+
+    WRITE_ONCE(e->period_ns, 0);
+    timer_kill(&e->singleshot);
+    timer_kill(&e->periodic);
+    timer_kill(&e->poll);
 }

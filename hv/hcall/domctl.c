@@ -6,6 +6,7 @@
  */
 #include "hcall/domctl.h"
 
+#include "event/event.h"
 #include "hcall/hcall.h"
 #include "hcall/info.h"
 #include "sys/log.h"
@@ -51,6 +52,11 @@ static long op_gettscinfo(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
+static long op_set_virq_handler(struct domain *d, struct xen_domctl *op)
+{
+    return evtchn_set_virq_handler(op->u.set_virq_handler.virq, d);
+}
+
 static const struct {
     domctl_fn *fn;
 } ops[] = {
@@ -63,6 +69,7 @@ static const struct {
     [XEN_DOMCTL_getvcpuinfo] = { .fn = domctl_getvcpuinfo },
     [XEN_DOMCTL_scheduler_op] = { .fn = domctl_scheduler },
     [XEN_DOMCTL_get_address_size] = { .fn = op_get_address_size },
+    [XEN_DOMCTL_set_virq_handler] = { .fn = op_set_virq_handler },
     [XEN_DOMCTL_gettscinfo] = { .fn = op_gettscinfo },
     [XEN_DOMCTL_get_cpu_policy] = { .fn = domctl_get_cpu_policy },
     [XEN_DOMCTL_sendtrigger] = { .fn = domctl_sendtrigger },

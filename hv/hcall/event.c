@@ -1,107 +1,153 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * event_channel_op.  Operations on another domain's channels (alloc_unbound,
- * status, reset) are for the privileged.  The FIFO interface (init_control and
- * what follows it) is refused; kernels then use the two-level one.
+ * event_channel_op.  One frame for all: copy the operation's structure in, find
+ * the domain it names, call the work, copy out what it answers.  Operations on
+ * another domain's channels are for the privileged.
  */
 #include "hcall/hcall.h"
 
 #include "event/event.h"
 #include "sys/log.h"
 
-/* Copy @op out after a port was made; a port whose number cannot be told is taken back. */
-static long tell_port(struct domain *d, struct guest_ptr arg, const void *op, size_t len,
-                      evtchn_port_t port)
+union event_args {
+    domid_t dom; /* the first member of those that name a domain */
+    struct evtchn_alloc_unbound alloc_unbound;
+    struct evtchn_bind_interdomain bind_interdomain;
+    struct evtchn_bind_virq bind_virq;
+    struct evtchn_bind_pirq bind_pirq;
+    struct evtchn_bind_ipi bind_ipi;
+    struct evtchn_bind_vcpu bind_vcpu;
+    struct evtchn_close close;
+    struct evtchn_status status;
+    struct evtchn_unmask unmask;
+    struct evtchn_reset reset;
+};
+
+static_assert(offsetof(struct evtchn_alloc_unbound, dom) == 0, "as the frame takes it");
+static_assert(offsetof(struct evtchn_status, dom) == 0, "as the frame takes it");
+static_assert(offsetof(struct evtchn_reset, dom) == 0, "as the frame takes it");
+
+static long op_alloc_unbound(struct domain *d, union event_args *a)
 {
-    if (copy_to_guest(arg, op, len) == 0) {
+    return evtchn_alloc_unbound(d, a->alloc_unbound.remote_dom, &a->alloc_unbound.port);
+}
+
+static long op_bind_interdomain(struct domain *d, union event_args *a)
+{
+    struct evtchn_bind_interdomain *op = &a->bind_interdomain;
+
+    return evtchn_bind_interdomain(d, op->remote_dom, op->remote_port, &op->local_port);
+}
+
+static long op_bind_virq(struct domain *d, union event_args *a)
+{
+    return evtchn_bind_virq(d, a->bind_virq.virq, a->bind_virq.vcpu, &a->bind_virq.port);
+}
+
+static long op_bind_ipi(struct domain *d, union event_args *a)
+{
+    return evtchn_bind_ipi(d, a->bind_ipi.vcpu, &a->bind_ipi.port);
+}
+
+static long op_bind_pirq(struct domain *d, union event_args *a)
+{
+    return evtchn_bind_pirq(d, a->bind_pirq.pirq, a->bind_pirq.flags, &a->bind_pirq.port);
+}
+
+static long op_close(struct domain *d, union event_args *a)
+{
+    return evtchn_close(d, a->close.port);
+}
+
+static long op_status(struct domain *d, union event_args *a)
+{
+    return evtchn_status(d, &a->status);
+}
+
+static long op_bind_vcpu(struct domain *d, union event_args *a)
+{
+    return evtchn_bind_vcpu(d, a->bind_vcpu.port, a->bind_vcpu.vcpu);
+}
+
+static long op_unmask(struct domain *d, union event_args *a)
+{
+    return evtchn_unmask(d, a->unmask.port);
+}
+
+static long op_reset(struct domain *d, union event_args *a)
+{
+    (void)a;
+    return evtchn_reset(d);
+}
+
+#define NAMES_DOMAIN 1u /* .dom is the domain whose channels are meant; else the caller's */
+#define ANSWERS      2u /* the structure is copied out */
+
+#define OP(name, ...)                                                                              \
+    [EVTCHNOP_##name] = { .fn = op_##name, .size = sizeof(struct evtchn_##name), __VA_ARGS__ }
+/* One that makes a port, and tells it in its member @m. */
+#define PORT_OP(name, m, f)                                                                        \
+    OP(name, .flags = ANSWERS | (f), .port_at = offsetof(struct evtchn_##name, m))
+
+static const struct event_op {
+    long (*fn)(struct domain *d, union event_args *a);
+    uint8_t size, flags;
+    uint8_t port_at; /* where the new port is told; 0: none is made */
+} ops[] = {
+    PORT_OP(bind_interdomain, local_port, 0),
+    PORT_OP(bind_virq, port, 0),
+    PORT_OP(bind_pirq, port, 0),
+    OP(close),
+    OP(status, .flags = NAMES_DOMAIN | ANSWERS),
+    PORT_OP(alloc_unbound, port, NAMES_DOMAIN),
+    PORT_OP(bind_ipi, port, 0),
+    OP(bind_vcpu),
+    OP(unmask),
+    OP(reset, .flags = NAMES_DOMAIN),
+};
+
+/* Answer; a port whose number cannot be told is taken back. */
+static long answer(const struct event_op *op, struct domain *d, struct guest_ptr arg,
+                   const union event_args *a)
+{
+    const evtchn_port_t *port = (const evtchn_port_t *)((const char *)a + op->port_at);
+
+    if (copy_to_guest(arg, a, op->size) == 0) {
         return 0;
     }
-    if (evtchn_close(d, port) != 0) {
-        log_guest(d->id, "event channel %u was closed behind its back", port);
+    if (op->port_at != 0 && evtchn_close(d, *port) != 0) {
+        log_guest(d->id, "event channel %u was closed behind its back", *port);
     }
     return -EFAULT;
 }
 
-static long op_alloc_unbound(struct guest_ptr arg)
+/* Apart from the way of a send, which then needs no frame on the stack. */
+static noinline long call(const struct event_op *op, struct guest_ptr arg)
 {
-    struct evtchn_alloc_unbound op;
-    struct domain *d;
+    struct domain *d = current()->domain;
+    union event_args a;
     long rc;
 
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
+    if (copy_from_guest(&a, arg, op->size) != 0) {
         return -EFAULT;
     }
-    d = hcall_target(op.dom, &rc);
-    if (d == NULL) {
-        return rc;
+    if (op->flags & NAMES_DOMAIN) {
+        d = hcall_target(a.dom, &rc);
+        if (d == NULL) {
+            return rc;
+        }
     }
-    rc = evtchn_alloc_unbound(d, op.remote_dom, &op.port);
-    if (rc == 0) {
-        rc = tell_port(d, arg, &op, sizeof(op), op.port);
+    rc = op->fn(d, &a);
+    if (rc == 0 && op->flags & ANSWERS) {
+        rc = answer(op, d, arg, &a);
     }
-    domain_put(d);
-    return rc;
+    if (op->flags & NAMES_DOMAIN) {
+        domain_put(d);
+    }
+    return rc == -ERESTART ? hcall_restart(NULL, 0) : rc;
 }
 
-static long op_bind_interdomain(struct guest_ptr arg)
-{
-    struct evtchn_bind_interdomain op;
-    long rc;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    rc = evtchn_bind_interdomain(current()->domain, op.remote_dom, op.remote_port, &op.local_port);
-    return rc != 0 ? rc : tell_port(current()->domain, arg, &op, sizeof(op), op.local_port);
-}
-
-static long op_bind_virq(struct guest_ptr arg)
-{
-    struct evtchn_bind_virq op;
-    long rc;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    rc = evtchn_bind_virq(current()->domain, op.virq, op.vcpu, &op.port);
-    return rc != 0 ? rc : tell_port(current()->domain, arg, &op, sizeof(op), op.port);
-}
-
-static long op_bind_ipi(struct guest_ptr arg)
-{
-    struct evtchn_bind_ipi op;
-    long rc;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    rc = evtchn_bind_ipi(current()->domain, op.vcpu, &op.port);
-    return rc != 0 ? rc : tell_port(current()->domain, arg, &op, sizeof(op), op.port);
-}
-
-static long op_bind_pirq(struct guest_ptr arg)
-{
-    struct evtchn_bind_pirq op;
-    long rc;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    rc = evtchn_bind_pirq(current()->domain, op.pirq, op.flags, &op.port);
-    return rc != 0 ? rc : tell_port(current()->domain, arg, &op, sizeof(op), op.port);
-}
-
-static long op_close(struct guest_ptr arg)
-{
-    struct evtchn_close op;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    return evtchn_close(current()->domain, op.port);
-}
-
-static inline long op_send(struct guest_ptr arg)
+static inline long send(struct guest_ptr arg)
 {
     evtchn_port_t port; /* all that is in struct evtchn_send */
 
@@ -112,81 +158,17 @@ static inline long op_send(struct guest_ptr arg)
     return evtchn_send(current()->domain, port);
 }
 
-static long op_status(struct guest_ptr arg)
-{
-    struct evtchn_status op;
-    struct domain *d;
-    long rc;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    d = hcall_target(op.dom, &rc);
-    if (d == NULL) {
-        return rc;
-    }
-    rc = evtchn_status(d, &op);
-    domain_put(d);
-    return rc != 0 ? rc : copy_to_guest(arg, &op, sizeof(op));
-}
-
-static long op_bind_vcpu(struct guest_ptr arg)
-{
-    struct evtchn_bind_vcpu op;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    return evtchn_bind_vcpu(current()->domain, op.port, op.vcpu);
-}
-
-static long op_unmask(struct guest_ptr arg)
-{
-    struct evtchn_unmask op;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    return evtchn_unmask(current()->domain, op.port);
-}
-
-static long op_reset(struct guest_ptr arg)
-{
-    struct evtchn_reset op;
-    struct domain *d;
-    long rc;
-
-    if (copy_from_guest(&op, arg, sizeof(op)) != 0) {
-        return -EFAULT;
-    }
-    d = hcall_target(op.dom, &rc);
-    if (d != NULL) {
-        rc = evtchn_reset(d);
-        domain_put(d);
-    }
-    return rc;
-}
-
-static const struct hcall_op ops[] = {
-    [EVTCHNOP_bind_interdomain] = { .fn = op_bind_interdomain },
-    [EVTCHNOP_bind_virq] = { .fn = op_bind_virq },
-    [EVTCHNOP_bind_pirq] = { .fn = op_bind_pirq },
-    [EVTCHNOP_close] = { .fn = op_close },
-    [EVTCHNOP_send] = { .fn = op_send },
-    [EVTCHNOP_status] = { .fn = op_status },
-    [EVTCHNOP_alloc_unbound] = { .fn = op_alloc_unbound },
-    [EVTCHNOP_bind_ipi] = { .fn = op_bind_ipi },
-    [EVTCHNOP_bind_vcpu] = { .fn = op_bind_vcpu },
-    [EVTCHNOP_unmask] = { .fn = op_unmask },
-    [EVTCHNOP_reset] = { .fn = op_reset },
-};
-
 long hcall_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e,
                             uint64_t f)
 {
+    uint32_t nr = (uint32_t)cmd;
+
     UNUSED(c, d, e, f);
-    if (likely((uint32_t)cmd == EVTCHNOP_send)) {
-        return op_send(GUEST_PTR(arg)); /* not by way of an indirect call */
+    if (likely(nr == EVTCHNOP_send)) {
+        return send(GUEST_PTR(arg)); /* not by way of an indirect call */
     }
-    return hcall_dispatch(ops, ARRAY_SIZE(ops), (uint32_t)cmd, GUEST_PTR(arg));
+    if (nr >= ARRAY_SIZE(ops) || ops[array_index_nospec(nr, ARRAY_SIZE(ops))].fn == NULL) {
+        return -ENOSYS;
+    }
+    return call(&ops[array_index_nospec(nr, ARRAY_SIZE(ops))], GUEST_PTR(arg));
 }
