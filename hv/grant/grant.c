@@ -5,30 +5,26 @@
  * never shrinks while the domain lives, so its frames may be named without a
  * lock once they are there.
  */
-#include "grant/grant.h"
+#include "grant/internal.h"
 
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "mm/phys.h"
 #include "sys/log.h"
 
-struct grant_table {
-    struct spinlock lock; /* LOCK_RANK_GRANT: growing */
-    uint32_t nr_frames;   /* [a] grows only; frames below it are there */
-    uint32_t max_frames;  /* [c] */
-    void **frames;        /* [c] the array; an entry is constant once below nr_frames */
-};
-
 static int add_frame(struct domain *d)
 {
     struct grant_table *t = d->grant;
-    void *page = page_alloc_hv();
+    struct grant_page *p = &t->pages[t->nr_frames];
 
-    if (page == NULL) {
+    if (p->active == NULL) {
+        p->active = page_alloc_hv();
+    }
+    p->shared = p->active == NULL ? NULL : page_alloc_hv();
+    if (p->shared == NULL) {
         return -ENOMEM;
     }
-    frame_share(page, d->id, true);
-    t->frames[t->nr_frames] = page;
+    frame_share(p->shared, d->id, true);
     __atomic_store_n(&t->nr_frames, t->nr_frames + 1, __ATOMIC_RELEASE);
     return 0;
 }
@@ -47,10 +43,13 @@ int grant_grow(struct domain *d, uint32_t nr)
         rc = add_frame(d);
     }
     spin_unlock(&t->lock);
+    if (rc != 0) {
+        log_guest(d->id, "no memory for %u grant table frames", nr);
+    }
     return rc;
 }
 
-void grant_size(struct domain *d, uint32_t *nr_frames, uint32_t *max_nr_frames)
+void grant_size(const struct domain *d, uint32_t *nr_frames, uint32_t *max_nr_frames)
 {
     *nr_frames = READ_ONCE(d->grant->nr_frames);
     *max_nr_frames = d->grant->max_frames;
@@ -58,28 +57,63 @@ void grant_size(struct domain *d, uint32_t *nr_frames, uint32_t *max_nr_frames)
 
 mfn_t grant_frame(const struct domain *d, uint32_t index)
 {
-    return virt_to_mfn(d->grant->frames[index]);
+    return virt_to_mfn(d->grant->pages[index].shared);
+}
+
+uint32_t grant_version(const struct domain *d)
+{
+    return READ_ONCE(d->grant->version);
+}
+
+/* ------------------------------------------------------- life of a table -- */
+
+static void free_table(struct domain *d)
+{
+    struct grant_table *t = d->grant;
+
+    if (t == NULL) {
+        return;
+    }
+    d->grant = NULL;
+    grant_tracks_free(t);
+    for (uint32_t i = 0; t->pages != NULL && i < t->max_frames; i++) {
+        if (i < t->nr_frames) {
+            frame_unshare(t->pages[i].shared);
+        }
+        if (t->pages[i].active != NULL) {
+            page_free_hv(t->pages[i].active);
+        }
+    }
+    heap_free(t->pages, t->max_frames * sizeof(t->pages[0]));
+    heap_free(t, sizeof(*t));
 }
 
 static int grant_create(struct domain *d, const struct domain_config *config)
 {
     struct grant_table *t = heap_alloc(sizeof(*t));
+    int rc = -ENOMEM;
 
     if (t == NULL) {
         return -ENOMEM;
     }
     spin_lock_init(&t->lock, LOCK_RANK_GRANT);
-    t->max_frames = config->max_grant_frames;
-    t->frames = heap_alloc(t->max_frames * sizeof(t->frames[0]));
-    if (t->frames == NULL) {
-        heap_free(t, sizeof(*t));
-        return -ENOMEM;
-    }
+    t->version = 1;
+    t->max_frames = max(config->max_grant_frames, 1u);
+    t->max_tracks = config->max_maptrack_frames * (uint32_t)GRANT_TRACKS_PER_PAGE;
+    t->pages = heap_alloc(t->max_frames * sizeof(t->pages[0]));
     d->grant = t;
-    return grant_grow(d, 1);
+    if (t->pages != NULL) {
+        rc = grant_grow(d, 1);
+    }
+    if (rc != 0) {
+        free_table(d);
+    }
+    return rc;
 }
 
 const struct domain_part grant_part = {
     .name = "grant table",
     .create = grant_create,
+    .destroy_step = grant_tracks_drain,
+    .free = free_table,
 };

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grant tables (<xen/grant_table.h>), version 1: a domain's list of frames
- * that it lends to others.  The shared frames are ours, written by the domain.
+ * Grant tables (<xen/grant_table.h>): a domain's list of frames that it lends
+ * to others, and each domain's handles of what others lent to it.  The theory
+ * is in pin.c (a lender's entries) and track.c (a borrower's handles).
+ *
+ * What goes wrong is told by GNTST_xxx, 0 is good.  No lock is held by the
+ * callers unless said so.
  */
 #pragma once
 
@@ -10,8 +14,10 @@
 
 extern const struct domain_part grant_part;
 
+/* ----- the table ----- */
+
 /* How many frames the table has now and may have. */
-void grant_size(struct domain *d, uint32_t *nr_frames, uint32_t *max_nr_frames);
+void grant_size(const struct domain *d, uint32_t *nr_frames, uint32_t *max_nr_frames);
 
 /*
  * Make the table of @d at least @nr frames.  Takes LOCK_RANK_GRANT.
@@ -21,3 +27,58 @@ int must_check grant_grow(struct domain *d, uint32_t nr);
 
 /* The machine frame of the table's frame @index, which must be there. */
 mfn_t grant_frame(const struct domain *d, uint32_t index);
+
+/* 1 or 2. */
+uint32_t grant_version(const struct domain *d);
+
+/* ----- a lender's entries ----- */
+
+/* The part of a page that an entry lends. */
+struct grant_range {
+    uint16_t offset, len;
+};
+
+/*
+ * Let domain @user have the frame of @granter's entry @ref, until grant_unpin():
+ * sets *@mfn, which stays allocated, and writable if @is_write.  @range: which
+ * part is lent; NULL: all of the page must be.
+ *   GNTST_bad_gntref      there is no such entry
+ *   GNTST_general_error   it does not lend that to @user, is in use by another
+ *                         domain, or too often
+ *   GNTST_bad_page        what it names is not a frame of the lender's
+ */
+int16_t must_check grant_pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
+                             struct grant_range *range, mfn_t *mfn);
+void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_write);
+/* The frame of an entry that the caller has pinned. */
+mfn_t grant_pinned(const struct domain *granter, grant_ref_t ref);
+
+/* ----- a borrower's handles ----- */
+
+struct grant_mapping {
+    struct domain *granter;
+    grant_ref_t ref;
+    uint32_t flags; /* GNTMAP_xxx that are in force */
+    mfn_t mfn;
+    grant_handle_t handle;
+};
+
+/*
+ * Pin an entry as m->granter, ref and flags tell and make a handle for it, which
+ * is not good for unmapping until grant_map_end(): its is_done tells whether
+ * the frame is mapped; if not all is undone.  With the handle goes the caller's
+ * reference to the granter.
+ *   GNTST_no_space  the mapper has no handle left, or there is no memory
+ *   others as grant_pin()
+ */
+int16_t must_check grant_map_begin(struct domain *mapper, struct grant_mapping *m);
+void grant_map_end(struct domain *mapper, const struct grant_mapping *m, bool is_done);
+
+/*
+ * Begin to end the handle m->handle: fills in the rest.  Nobody else can, until
+ * grant_unmap_end(); that leaves the mapping as @flags (GNTMAP_host_map,
+ * GNTMAP_device_map) say, and without any of them gives all back.
+ *   GNTST_bad_handle  not a handle of @mapper's
+ */
+int16_t must_check grant_unmap_begin(struct domain *mapper, struct grant_mapping *m);
+void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t flags);

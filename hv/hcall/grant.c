@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * grant_table_op: the table itself.  Only version 1 is offered, which suffices
- * for frame numbers of 32 bits; kernels ask for it.  Lending frames out (map,
- * unmap, copy, transfer) needs a second domain and answers -ENOSYS.
+ * grant_table_op: the caller's own table, and the dispatch.  Operations on lists
+ * are in grant_map.c and grant_copy.c.
  */
-#include "hcall/hcall.h"
+#include "hcall/grant.h"
 
-#include "grant/grant.h"
 #include "sys/log.h"
+#include "sys/softirq.h"
 
 /* The domain a request names, with a reference; NULL: *@status is what to answer. */
 static struct domain *table_owner(domid_t id, int16_t *status)
@@ -104,12 +103,57 @@ static long op_get_version(struct guest_ptr arg)
     return copy_to_guest(arg, &op, sizeof(op));
 }
 
-static long (*const ops[])(struct guest_ptr) = {
+/* ------------------------------------------------------------- dispatch -- */
+
+/* Sub-operations on one argument. */
+static long (*const single_ops[])(struct guest_ptr) = {
     [GNTTABOP_setup_table] = op_setup_table,
     [GNTTABOP_query_size] = op_query_size,
     [GNTTABOP_set_version] = op_set_version,
     [GNTTABOP_get_version] = op_get_version,
 };
+
+/* Sub-operations on lists. */
+static const struct list_op {
+    uint32_t (*fn)(struct guest_ptr list, uint32_t nr, long *rc);
+    uint32_t size;
+} list_ops[] = {
+    [GNTTABOP_map_grant_ref] = { hcall_grant_map, sizeof(struct gnttab_map_grant_ref) },
+    [GNTTABOP_unmap_grant_ref] = { hcall_grant_unmap, sizeof(struct gnttab_unmap_grant_ref) },
+    [GNTTABOP_copy] = { hcall_grant_copy, sizeof(struct gnttab_copy) },
+};
+
+static always_inline long run_list(const struct list_op *op, uint64_t cmd, uint64_t list,
+                                   uint32_t nr)
+{
+    long rc = 0;
+
+    if ((int32_t)nr < 0) {
+        return -EINVAL;
+    }
+    if (!guest_range_ok(GUEST_PTR(list), (uint64_t)nr * op->size)) {
+        return -EFAULT;
+    }
+    while (nr > 0) {
+        uint32_t done = op->fn(GUEST_PTR(list), nr, &rc);
+
+        nr -= done;
+        list += (uint64_t)done * op->size;
+        if (unlikely(rc != 0)) {
+            break;
+        }
+        if (nr > 0 && preempt_pending()) {
+            rc = -ERESTART;
+            break;
+        }
+    }
+    if (unlikely(rc == -ERESTART)) {
+        const uint64_t args[] = { cmd, list, nr };
+
+        return hcall_restart(args, ARRAY_SIZE(args));
+    }
+    return rc;
+}
 
 long hcall_grant_table_op(uint64_t cmd, uint64_t list, uint64_t nr, uint64_t d, uint64_t e,
                           uint64_t f)
@@ -117,11 +161,15 @@ long hcall_grant_table_op(uint64_t cmd, uint64_t list, uint64_t nr, uint64_t d, 
     UNUSED(d, e, f);
     cmd = (uint32_t)cmd;
     nr = (uint32_t)nr;
-    if (cmd >= ARRAY_SIZE(ops) || ops[cmd] == NULL) {
+    if (cmd < ARRAY_SIZE(list_ops) && list_ops[array_index_nospec(cmd, ARRAY_SIZE(list_ops))].fn) {
+        return run_list(&list_ops[array_index_nospec(cmd, ARRAY_SIZE(list_ops))], cmd, list,
+                        (uint32_t)nr);
+    }
+    if (cmd >= ARRAY_SIZE(single_ops) || single_ops[cmd] == NULL) {
         return -ENOSYS;
     }
     if (nr != 1) {
         return nr == 0 ? 0 : -EINVAL;
     }
-    return ops[cmd](GUEST_PTR(list));
+    return single_ops[cmd](GUEST_PTR(list));
 }

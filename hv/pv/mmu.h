@@ -78,6 +78,30 @@ static inline int must_check mmu_drain(struct domain *d)
  */
 int must_check mmu_destroy_step(struct domain *d);
 
+/* Where @v wants a granted frame, or has it (pv/grant_map.c). */
+struct mmu_grant {
+    uint64_t at; /* address in @v's kernel's address space; is_pte: machine address of the entry */
+    bool is_pte;
+    mfn_t mfn;
+    domid_t owner; /* of the frame */
+    uint64_t pte;  /* bits to be set in the entry beside the frame's number */
+};
+
+/*
+ * Map the frame there, instead of whatever is mapped; the caller has a reference
+ * to it, and a use as writable memory if it is to be writable.
+ *   -EINVAL  there is no entry of a level-1 table
+ */
+int must_check mmu_grant_map(struct vcpu *v, const struct mmu_grant *g);
+
+/*
+ * Take the frame away from there and put what is mapped at the address
+ * @replacement there (0: nothing), where nothing is left.  The caller flushes
+ * the CPUs of mmu_tlb_cpus() before the lender may think the frame its own.
+ *   -EINVAL  the frame is not mapped there; there is no entry
+ */
+int must_check mmu_grant_unmap(struct vcpu *v, const struct mmu_grant *g, uint64_t replacement);
+
 /* CPUs that may have @d's mappings in their TLBs, of the vCPUs in @vcpus (bit n of word n / 64),
  * NULL: all. */
 void mmu_tlb_cpus(const struct domain *d, const uint64_t *vcpus, uint32_t nr_bits,

@@ -121,6 +121,9 @@ void pt_queue_residue(struct domain *d, struct frame *f);
 /* Drop references of tables on the drain list until it is empty or the budget is spent. */
 void pt_drain_some(struct pt_ctx *c);
 
+/* The level-1 entry for @va below the valid top-level table at @cr3; NULL: a table is missing. */
+uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va);
+
 /* ----- entries (entry.c) ----- */
 
 /* Bits that must be clear in all present entries, and in those of levels 2 to 4. */

@@ -222,8 +222,7 @@ int mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *r
 
 /* --- by virtual address --- */
 
-/* The level-1 entry for @va below the valid top-level table at @cr3; NULL: a table is missing. */
-static uint64_t *find_l1_entry(uint64_t cr3, uint64_t va)
+uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va)
 {
     uint64_t *table = phys_to_virt(PADDR(cr3));
 
@@ -255,7 +254,7 @@ int mmu_update_va(struct vcpu *v, uint64_t va, uint64_t val, domid_t owner)
             return rc;
         }
         pt_begin(&c, d, owner);
-        entry = find_l1_entry(v->pv.cr3_kernel, va);
+        entry = pt_find_l1_entry(v->pv.cr3_kernel, va);
         rc = likely(entry) ? update_entry(&c, entry, 1, val, 0)
                            : pt_refuse(&c, "no page table maps this address", va);
         pt_end(&c);
@@ -289,7 +288,7 @@ uint64_t mmu_walk(uint64_t cr3, uint64_t va)
 /* The entry of a valid level-1 table of the domain's that lies at @va; NULL: there is none. */
 static uint64_t *find_entry_at(struct domain *d, uint64_t cr3, uint64_t va)
 {
-    const uint64_t *mapping = find_l1_entry(cr3, va);
+    const uint64_t *mapping = pt_find_l1_entry(cr3, va);
     uint64_t e = mapping ? READ_ONCE(*mapping) : 0;
     const struct frame *f;
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A borrower's handles.
+ *
+ * A handle names a grant in use: whose, which, and how it is mapped.  While it
+ * is in use it holds a pin of the lender's entry and a reference to the lender,
+ * so a lender that dies stays, table and all, until its last borrower is done.
+ *
+ *            begin             end
+ *   FREE ------------> BUSY ----------> LIVE
+ *     ^    undone,     |  ^   unmap      |
+ *     +------ or gone -+  +--- begin ----+
+ *
+ * Whoever makes a handle BUSY works on it alone: state changes are single
+ * exchanges, so of two vCPUs that end the same handle one finds it gone.  FREE
+ * ones are on a list, whose head has a number that grows with each change; the
+ * list only ever grows, so reading the link of one that was just taken is
+ * harmless.
+ */
+#include "grant/internal.h"
+
+#include "mm/heap.h"
+#include "mm/page_alloc.h"
+#include "sys/log.h"
+#include "sys/softirq.h"
+#include "x86/smp.h"
+
+/* States: these bits, with the GNTMAP flags beside; neither: FREE, with the next free one's number.
+ */
+#define TRACK_LIVE (1u << 31)
+#define TRACK_BUSY (1u << 30)
+#define TRACK_END  (TRACK_BUSY - 1) /* no next */
+#define TRACK_FLAGS                                                                                \
+    (GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly | GNTMAP_application_map |              \
+     GNTMAP_contains_pte)
+
+#define DRAIN_BATCH 64u /* handles ended before others get their turn */
+
+static inline struct grant_track *track_of(const struct grant_table *t, uint32_t i)
+{
+    return &t->tracks[i / GRANT_TRACKS_PER_PAGE][i % GRANT_TRACKS_PER_PAGE];
+}
+
+/* ------------------------------------------------------ the list of free ones -- */
+
+/* Put the chain @first .. @last on the list. */
+static void push(struct grant_table *t, uint32_t first, struct grant_track *last)
+{
+    uint64_t head = READ_ONCE(t->free_tracks), new;
+
+    do {
+        WRITE_ONCE(last->state, (uint32_t)head == 0 ? TRACK_END : (uint32_t)head - 1);
+        new = ((head | 0xffffffffull) + 1) | (first + 1);
+    } while (!__atomic_compare_exchange_n(&t->free_tracks, &head, new, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+}
+
+/* Take one off the list; NULL: it is empty. */
+static struct grant_track *pop(struct grant_table *t, uint32_t *number)
+{
+    uint64_t head = READ_ONCE(t->free_tracks), new;
+    struct grant_track *track;
+    uint32_t next;
+
+    do {
+        if ((uint32_t)head == 0) {
+            return NULL;
+        }
+        *number = (uint32_t)head - 1;
+        track = track_of(t, *number);
+        /* If it is not free any more, nor is the head what it was. */
+        next = READ_ONCE(track->state);
+        new = ((head | 0xffffffffull) + 1) | (next == TRACK_END ? 0 : next + 1);
+    } while (!__atomic_compare_exchange_n(&t->free_tracks, &head, new, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    return track;
+}
+
+static uint32_t tracks_array_bytes(const struct grant_table *t)
+{
+    return t->max_tracks / (uint32_t)GRANT_TRACKS_PER_PAGE * (uint32_t)sizeof(t->tracks[0]);
+}
+
+static bool add_page(struct grant_table *t)
+{
+    struct grant_track *page;
+    uint32_t first = t->nr_tracks;
+
+    if (first == t->max_tracks) {
+        return false;
+    }
+    if (t->tracks == NULL) {
+        t->tracks = heap_alloc(tracks_array_bytes(t));
+    }
+    page = t->tracks == NULL ? NULL : page_alloc_hv();
+    if (page == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < GRANT_TRACKS_PER_PAGE - 1; i++) {
+        page[i].state = first + i + 1;
+    }
+    t->tracks[first / GRANT_TRACKS_PER_PAGE] = page;
+    __atomic_store_n(&t->nr_tracks, first + (uint32_t)GRANT_TRACKS_PER_PAGE, __ATOMIC_RELEASE);
+    push(t, first, &page[GRANT_TRACKS_PER_PAGE - 1]);
+    return true;
+}
+
+bool grant_tracks_grow(struct domain *d)
+{
+    struct grant_table *t = d->grant;
+    bool is_there;
+
+    spin_lock(&t->lock);
+    is_there = (uint32_t)READ_ONCE(t->free_tracks) != 0 || add_page(t);
+    spin_unlock(&t->lock);
+    if (!is_there) {
+        log_guest(d->id, "has %u grants mapped and no room for more, its limit is %u", t->nr_tracks,
+                  t->max_tracks);
+    }
+    return is_there;
+}
+
+/* ------------------------------------------------------------ map, unmap -- */
+
+int16_t grant_map_begin(struct domain *mapper, struct grant_mapping *m)
+{
+    struct grant_table *t = mapper->grant;
+    struct grant_track *track;
+    int16_t status;
+
+    while (unlikely((track = pop(t, &m->handle)) == NULL)) {
+        if (!grant_tracks_grow(mapper)) {
+            return GNTST_no_space;
+        }
+    }
+    WRITE_ONCE(track->state, TRACK_BUSY);
+    status =
+        grant_pin(m->granter, m->ref, mapper->id, !(m->flags & GNTMAP_readonly), NULL, &m->mfn);
+    if (unlikely(status != GNTST_okay)) {
+        push(t, m->handle, track);
+        return status;
+    }
+    track->granter = m->granter;
+    track->ref = m->ref;
+    return GNTST_okay;
+}
+
+/* The mapping is gone: give all back. */
+static void release(struct grant_table *t, struct grant_track *track, const struct grant_mapping *m)
+{
+    grant_unpin(m->granter, m->ref, !(m->flags & GNTMAP_readonly));
+    push(t, m->handle, track);
+}
+
+void grant_map_end(struct domain *mapper, const struct grant_mapping *m, bool is_done)
+{
+    struct grant_track *track = track_of(mapper->grant, m->handle);
+
+    if (likely(is_done)) {
+        __atomic_store_n(&track->state, TRACK_LIVE | (m->flags & TRACK_FLAGS), __ATOMIC_RELEASE);
+    } else {
+        release(mapper->grant, track, m);
+    }
+}
+
+int16_t grant_unmap_begin(struct domain *mapper, struct grant_mapping *m)
+{
+    struct grant_table *t = mapper->grant;
+    uint32_t nr = READ_ONCE(t->nr_tracks), state;
+    struct grant_track *track;
+
+    if (unlikely(m->handle >= nr)) {
+        log_guest(mapper->id, "%#x is no handle of a grant", m->handle);
+        return GNTST_bad_handle;
+    }
+    track = track_of(t, (uint32_t)array_index_nospec(m->handle, nr));
+    state = READ_ONCE(track->state);
+    if (unlikely(!(state & TRACK_LIVE) ||
+                 !__atomic_compare_exchange_n(&track->state, &state, TRACK_BUSY, false,
+                                              __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))) {
+        log_guest(mapper->id, "the handle %#x of a grant is not in use", m->handle);
+        return GNTST_bad_handle;
+    }
+    m->granter = track->granter;
+    m->ref = track->ref;
+    m->flags = state & TRACK_FLAGS;
+    m->mfn = grant_pinned(m->granter, m->ref);
+    return GNTST_okay;
+}
+
+void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t flags)
+{
+    struct grant_track *track = track_of(mapper->grant, m->handle);
+
+    if (flags & (GNTMAP_host_map | GNTMAP_device_map)) {
+        __atomic_store_n(&track->state, TRACK_LIVE | flags, __ATOMIC_RELEASE);
+    } else {
+        release(mapper->grant, track, m);
+        domain_put(m->granter);
+    }
+}
+
+/* --------------------------------------------------------- death of the borrower -- */
+
+/*
+ * The page tables may still have the mappings, each with what it holds of the
+ * frame; no vCPU can use them any more, once the CPUs have forgotten them.
+ */
+int grant_tracks_drain(struct domain *d)
+{
+    struct grant_table *t = d->grant;
+
+    if (t->drained == 0) {
+        tlb_flush_mask(&d->dirty_cpus);
+    }
+    while (t->drained < t->nr_tracks) {
+        uint32_t end = min(t->drained + DRAIN_BATCH, t->nr_tracks);
+
+        for (; t->drained < end; t->drained++) {
+            struct grant_mapping m = { .handle = t->drained };
+
+            if ((track_of(t, m.handle)->state & TRACK_LIVE) &&
+                grant_unmap_begin(d, &m) == GNTST_okay) {
+                grant_unmap_end(d, &m, 0);
+            }
+        }
+        if (t->drained < t->nr_tracks && preempt_pending()) {
+            return -ERESTART;
+        }
+    }
+    return 0;
+}
+
+void grant_tracks_free(struct grant_table *t)
+{
+    for (uint32_t i = 0; i < t->nr_tracks / GRANT_TRACKS_PER_PAGE; i++) {
+        page_free_hv(t->tracks[i]);
+    }
+    if (t->tracks != NULL) {
+        heap_free(t->tracks, tracks_array_bytes(t));
+    }
+}
