@@ -32,7 +32,8 @@
 #define IDLE_WORK_NS 3000u
 
 static DEFINE_PER_CPU(struct run_queue, run_queue);
-static struct cpumask idle_cpus; /* hint: CPUs whose running unit is the idle one */
+/* Hint: CPUs whose running unit is the idle one, and for which no woken unit is meant yet. */
+static struct cpumask idle_cpus;
 static const struct sched_policy *const policies[] = { &sched_policy_weight };
 static const struct sched_policy *policy = &sched_policy_weight; /* fixed before the first unit */
 
@@ -158,22 +159,27 @@ void sched_unit_destroy(struct sched_unit *u)
     sched_sleep_sync(u);
 }
 
-/* Where @u should run: where it was if that idles, else where somebody idles. */
+/*
+ * Where @u should run: where it was if that idles, else where somebody idles.
+ * An idle CPU that is chosen is no choice for the next one, who might wake
+ * before it has looked: the caller has it look in any case.
+ */
 static unsigned int choose_cpu(const struct sched_unit *u)
 {
     unsigned int cpu;
 
-    if (cpumask_test(&idle_cpus, u->cpu) && cpumask_test(&u->affinity, u->cpu) &&
-        cpumask_test(&u->soft, u->cpu)) {
+    if (cpumask_test(&u->affinity, u->cpu) && cpumask_test(&u->soft, u->cpu) &&
+        cpumask_test_clear(&idle_cpus, u->cpu)) {
         return u->cpu;
     }
     cpumask_for_each(cpu, &idle_cpus) {
-        if (cpumask_test(&u->affinity, cpu) && cpumask_test(&u->soft, cpu)) {
+        if (cpumask_test(&u->affinity, cpu) && cpumask_test(&u->soft, cpu) &&
+            cpumask_test_clear(&idle_cpus, cpu)) {
             return cpu;
         }
     }
     cpumask_for_each(cpu, &idle_cpus) {
-        if (cpumask_test(&u->affinity, cpu)) {
+        if (cpumask_test(&u->affinity, cpu) && cpumask_test_clear(&idle_cpus, cpu)) {
             return cpu;
         }
     }
@@ -212,10 +218,32 @@ static void ask_to_look(struct run_queue *q, const struct sched_unit *u) REQUIRE
     }
 }
 
+/* @u, BLOCKED, belongs to @to from now on; the queue @q that it was in is locked. */
+static void move(struct run_queue *q, struct sched_unit *u, unsigned int to) REQUIRES(q->lock)
+{
+    if (policy->moved) {
+        policy->moved(q, queue_of(to), u);
+    }
+    WRITE_ONCE(u->cpu, to);
+}
+
+/* Up to @now, which may be by the clock of another CPU, a little behind. */
+static void charge(struct run_queue *q, struct sched_unit *u, uint64_t now) REQUIRES(q->lock)
+{
+    uint64_t ran = now > u->since_ns ? now - u->since_ns : 0;
+
+    u->since_ns += ran;
+    u->ran_ns += ran;
+    if (!u->is_idle) {
+        policy->charge(q, u, ran);
+    }
+}
+
 void sched_wake(struct sched_unit *u) NO_THREAD_SAFETY
 {
     struct run_queue *q = lock_queue(u);
     unsigned int cpu;
+    uint64_t now;
 
     if (u->state != UNIT_BLOCKED || !sched_host_ops.is_runnable(u)) {
         spin_unlock(&q->lock);
@@ -224,17 +252,20 @@ void sched_wake(struct sched_unit *u) NO_THREAD_SAFETY
     cpu = choose_cpu(u);
     if (cpu != q->cpu) {
         /* Nobody else moves a BLOCKED unit, but somebody may wake it first. */
-        u->cpu = cpu;
+        move(q, u, cpu);
         spin_unlock(&q->lock);
         q = lock_queue(u);
         if (u->state != UNIT_BLOCKED || !sched_host_ops.is_runnable(u)) {
             spin_unlock(&q->lock);
+            softirq_raise_on(cpu, SOFTIRQ_SCHEDULE); /* it counts as chosen */
             return;
         }
     }
+    now = time_now();
+    charge(q, q->running, now); /* alone till now, nobody has done it for long */
     policy->woken(q, u);
     enqueue(q, u);
-    sched_host_ops.state_changed(u, RUNSTATE_runnable, time_now());
+    sched_host_ops.state_changed(u, RUNSTATE_runnable, now);
     ask_to_look(q, u);
     spin_unlock(&q->lock);
 }
@@ -275,17 +306,6 @@ void sched_yield(void)
 void sched_block(void)
 {
     softirq_raise(SOFTIRQ_SCHEDULE);
-}
-
-static void charge(struct run_queue *q, struct sched_unit *u, uint64_t now) REQUIRES(q->lock)
-{
-    uint64_t ran = now - u->since_ns;
-
-    u->since_ns = now;
-    u->ran_ns += ran;
-    if (!u->is_idle) {
-        policy->charge(q, u, ran);
-    }
 }
 
 /* The running unit gives up the CPU: back into the queue, or to sleep.  True: it belongs elsewhere
@@ -334,9 +354,7 @@ static void note_change(struct run_queue *q, struct sched_unit *prev, struct sch
         sched_host_ops.state_changed(
             prev, prev->state == UNIT_RUNNABLE ? RUNSTATE_runnable : RUNSTATE_blocked, now);
     }
-    if (next->is_idle) {
-        cpumask_set(&idle_cpus, q->cpu);
-    } else {
+    if (!next->is_idle) {
         sched_host_ops.state_changed(next, RUNSTATE_running, now);
     }
 }
@@ -366,6 +384,9 @@ void sched_softirq(void)
     next = choose(q);
     if (next != prev) {
         note_change(q, prev, next, now);
+    }
+    if (next->is_idle && !cpumask_test(&idle_cpus, q->cpu)) {
+        cpumask_set(&idle_cpus, q->cpu);
     }
     if (q->nr > 0) {
         timer_set(&q->slice, now + policy->slice_ns(q, next));
@@ -405,7 +426,7 @@ static bool steal_from(struct run_queue *q)
     if (u != NULL) {
         dequeue(q, u);
         u->state = UNIT_BLOCKED;
-        u->cpu = cpu_id();
+        move(q, u, cpu_id());
     }
     spin_unlock(&q->lock);
     if (u != NULL) {

@@ -29,6 +29,8 @@ struct sched_policy {
     void (*charge)(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns);
     /* @u has been idle for a while and is about to be enqueued. */
     void (*woken)(struct run_queue *q, struct sched_unit *u);
+    /* @u, BLOCKED, leaves @from, whose lock alone is held, for @to.  May be NULL. */
+    void (*moved)(const struct run_queue *from, const struct run_queue *to, struct sched_unit *u);
     /* @u, RUNNING, wants the first of q->units, of which there is one, to go before it. */
     void (*yield)(struct run_queue *q, struct sched_unit *u);
     /* Should @u, at the head of the queue, take the CPU from @running at once? */

@@ -36,13 +36,13 @@ static void weight_enqueue(struct run_queue *q, struct sched_unit *u)
 
 static void weight_charge(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns)
 {
-    uint64_t behind = u->vtime;
+    uint64_t behind;
 
     u->vtime += ran_ns * SCHED_WEIGHT_DEFAULT / u->group->weight;
+    behind = u->vtime;
     if (!list_is_empty(&q->units)) {
-        behind = list_first(&q->units, struct sched_unit, link)->vtime;
+        behind = min(behind, list_first(&q->units, struct sched_unit, link)->vtime);
     }
-    behind = min(behind, u->vtime);
     q->min_vtime = max(q->min_vtime, behind);
 }
 
@@ -51,6 +51,16 @@ static void weight_woken(struct run_queue *q, struct sched_unit *u)
     uint64_t floor = q->min_vtime > WAKE_CREDIT_NS ? q->min_vtime - WAKE_CREDIT_NS : 0;
 
     u->vtime = max(u->vtime, floor);
+}
+
+/* Queues have virtual times of their own: what counts is how far @u is ahead of the others there.
+ */
+static void weight_moved(const struct run_queue *from, const struct run_queue *to,
+                         struct sched_unit *u)
+{
+    uint64_t ahead = u->vtime > from->min_vtime ? u->vtime - from->min_vtime : 0;
+
+    u->vtime = READ_ONCE(to->min_vtime) + ahead;
 }
 
 static void weight_yield(struct run_queue *q, struct sched_unit *u)
@@ -106,6 +116,7 @@ const struct sched_policy sched_policy_weight = {
     .enqueue = weight_enqueue,
     .charge = weight_charge,
     .woken = weight_woken,
+    .moved = weight_moved,
     .yield = weight_yield,
     .preempts = weight_preempts,
     .slice_ns = weight_slice_ns,

@@ -107,6 +107,15 @@ static inline void cpumask_clear(struct cpumask *m, unsigned int cpu)
     __atomic_fetch_and(&m->bits[cpu / 64], ~(1ull << (cpu % 64)), __ATOMIC_SEQ_CST);
 }
 
+/* Atomic: take @cpu out; was it in? */
+static inline bool cpumask_test_clear(struct cpumask *m, unsigned int cpu)
+{
+    uint64_t bit = 1ull << (cpu % 64);
+
+    return cpumask_test(m, cpu) &&
+           (__atomic_fetch_and(&m->bits[cpu / 64], ~bit, __ATOMIC_SEQ_CST) & bit);
+}
+
 static inline void cpumask_zero(struct cpumask *m)
 {
     for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
