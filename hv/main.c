@@ -77,13 +77,13 @@ static void console_softirq(void)
 }
 
 void (*const softirq_handlers[NR_SOFTIRQS])(void) = {
-    [SOFTIRQ_TIMER] = timer_softirq,
-    [SOFTIRQ_SCHEDULE] = sched_softirq,
-    [SOFTIRQ_CALL] = cpu_call_softirq,
-    [SOFTIRQ_CONSOLE] = console_softirq,
+    [SOFTIRQ_TIMER] = timer_softirq,   [SOFTIRQ_SCHEDULE] = sched_softirq,
+    [SOFTIRQ_CALL] = cpu_call_softirq, [SOFTIRQ_CONSOLE] = console_softirq,
+    [SOFTIRQ_DOMAIN] = domain_softirq,
 };
 
-const struct domain_part *const domain_parts[] = { &memory_part, &evtchn_part, &grant_part, NULL };
+const struct domain_part *const domain_parts[] = { &memory_part, &pv_part, &evtchn_part,
+                                                   &grant_part, NULL };
 
 static void raise_dom_exc(void)
 {

@@ -17,6 +17,7 @@
 #include "builder/start_info.h"
 #include "builder/unpack.h"
 #include "builder/workspace.h"
+#include "grant/grant.h"
 #include "lib/string.h"
 #include "mm/init.h"
 #include "mm/page_alloc.h"
@@ -28,9 +29,7 @@
 #include "sys/options.h"
 #include "x86/regs.h"
 
-#define EVTCHN_MAX_PORT 4095u /* all that two levels have */
-#define GRANT_FRAMES    64u   /* unless the command line says otherwise */
-#define MAPTRACK_FRAMES 1024u
+#define EVTCHN_MAX_PORT 4095u               /* all that two levels have */
 #define RFLAGS_START    (1u << 1 | 1u << 9) /* always one; interrupts on */
 
 /* What is known while dom0 is made. */
@@ -267,9 +266,10 @@ static int __init make_domain(struct making *b)
     };
     int rc;
 
-    config.max_grant_frames = config.max_grant_frames ? config.max_grant_frames : GRANT_FRAMES;
+    config.max_grant_frames =
+        config.max_grant_frames ? config.max_grant_frames : GRANT_FRAMES_DEFAULT;
     config.max_maptrack_frames =
-        config.max_maptrack_frames ? config.max_maptrack_frames : MAPTRACK_FRAMES;
+        config.max_maptrack_frames ? config.max_maptrack_frames : GRANT_MAPTRACK_FRAMES_DEFAULT;
     rc = domain_create(&config, &b->d);
     for (uint32_t i = 0; i < config.max_vcpus && rc == 0; i++) {
         rc = vcpu_create(b->d, i);

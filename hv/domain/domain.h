@@ -13,6 +13,7 @@
  *   [p]  holder of domain->pt_lock
  *   [m]  holder of domain->page_lock
  *   [a]  anyone, atomically
+ *   [t]  the toolstack's operation that has set .is_worked_on
  */
 #pragma once
 
@@ -31,24 +32,41 @@ struct reservation_map;
 enum domain_life {
     DOMAIN_ALIVE,
     DOMAIN_DYING, /* resources are given back, step by step */
+    DOMAIN_DEAD,  /* they are; others hold references still */
 };
 
+#define SHUTDOWN_CODE_NONE 0xffu
+
+/* Of the time stamp counter, as the toolstack numbers them. */
+#define TSC_MODE_DEFAULT        0u
+#define TSC_MODE_ALWAYS_EMULATE 1u
+#define TSC_MODE_NEVER_EMULATE  2u
+
 struct domain {
-    domid_t id;           /* [c] */
-    bool is_privileged;   /* [c] may use the toolstack's operations */
-    bool is_hardware;     /* [c] owns the devices */
-    bool is_idle;         /* [c] */
-    uint8_t life;         /* [l] enum domain_life */
-    uint32_t refs;        /* [a] */
-    struct spinlock lock; /* LOCK_RANK_DOMAIN */
+    uint32_t refs;         /* [a] first, as find.c says; 0: there is no such domain */
+    domid_t id;            /* [c] */
+    bool is_privileged;    /* [c] may use the toolstack's operations */
+    bool is_hardware;      /* [c] owns the devices */
+    bool is_xenstore;      /* [c] the toolstack's mark */
+    bool is_idle;          /* [c] */
+    uint8_t life;          /* [l] and [m] to write, enum domain_life; destroy.c */
+    bool is_debugged;      /* [a] the toolstack's mark */
+    bool is_worked_on;     /* [a] by a toolstack's operation: others wait */
+    uint8_t nr_parts_left; /* [t] DYING: parts that have not given back all */
+    struct domain *next;   /* of the pool, of those to be freed */
+    struct spinlock lock;  /* LOCK_RANK_DOMAIN */
 
     struct sched_group sched;    /* sched/: its share of the CPUs */
+    bool has_sched;              /* [c] */
     uint32_t max_vcpus;          /* [c] */
     struct vcpu **vcpus;         /* [c] by number; entries [l], NULL: not created */
     uint32_t pause_by_toolstack; /* [l] */
     bool is_shut_down; /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
-    uint8_t shutdown_code;      /* [l] SHUTDOWN_... */
+    uint8_t shutdown_code;      /* [l] SHUTDOWN_..., SHUTDOWN_CODE_NONE */
     xen_domain_handle_t handle; /* [l] UUID */
+    int64_t time_offset_s;      /* [l] its wall clock is ahead of ours */
+    uint32_t tsc_mode;          /* [t] TSC_MODE_... */
+    uint32_t tsc_incarnation;   /* [t] */
 
     struct shared_info *shared_info; /* [c] direct map; frame FRAME_SHARED_RW, owner this domain */
     mfn_t shared_info_mfn;           /* [c] */
@@ -56,7 +74,8 @@ struct domain {
     uint64_t features;               /* [c] XENFEAT bits the builder chose */
 
     struct spinlock page_lock;           /* LOCK_RANK_ACCOUNT */
-    uint64_t nr_pages;                   /* [m] frames allocated to it */
+    uint64_t nr_pages;                   /* [m] its frames; not 0: they hold a reference to it */
+    uint32_t nr_assigning;               /* [m] frames are counted, yet not owned: how often */
     uint64_t max_pages;                  /* [m] */
     uint64_t nr_hv_pages;                /* [m] ours, kept for it */
     struct reservation_map *reservation; /* [m] which 2 MiB regions it owns frames in (pv/memory) */
@@ -75,7 +94,6 @@ struct domain {
     struct evtchn_table *evtchn; /* [c] event/ */
     struct grant_table *grant;   /* [c] grant/ */
     struct irq_domain *pirqs;    /* [c] event/pirq */
-    uint64_t cpu_time_ns;        /* [a] of vCPUs gone */
 };
 
 #define DRAIN_NONE 0xffffffffu
@@ -91,12 +109,13 @@ struct domain_part {
     int (*vcpu_create)(struct vcpu *v);
     /*
      * Give back what the dying @d holds by this part; none of its vCPUs runs
-     * any more.  0, or -ERESTART: there is more.  May be NULL.
+     * any more, and @d->life, which is set before, keeps it from holding more
+     * (destroy.c).  0, or -ERESTART: there is more.  May be NULL.
      */
     int (*destroy_step)(struct domain *d);
     /*
      * Free what is left when nobody can reach @v (@d) any more, also of one
-     * whose creation failed half-way.  May be NULL.
+     * whose creation failed half-way or before this part's.  May be NULL.
      */
     void (*vcpu_free)(struct vcpu *v);
     void (*free)(struct domain *d);
@@ -106,22 +125,41 @@ struct domain_part {
 extern const struct domain_part *const domain_parts[];
 
 struct domain_config {
-    domid_t id;
-    bool is_privileged, is_hardware;
+    domid_t id; /* DOMID_INVALID: the lowest free one above the last that was chosen */
+    bool is_privileged, is_hardware, is_xenstore;
+    xen_domain_handle_t handle;
     uint32_t max_vcpus;       /* 1 .. DOMAIN_MAX_VCPUS */
     uint32_t pool_id;         /* of the CPUs it runs on */
     uint32_t max_evtchn_port; /* highest port it may use */
     uint32_t max_grant_frames, max_maptrack_frames;
 };
 
-/* A new domain, paused once, with no vCPUs and one reference.  -EINVAL, -EEXIST, -ENOENT (the
- * pool), -ENOMEM. */
+/*
+ * A new domain, paused once, with no vCPUs and one reference, which is
+ * domain_kill()'s to drop.  -EINVAL, -EEXIST (the number is taken), -ENOENT (the
+ * pool), -ENOMEM.
+ */
 int must_check domain_create(const struct domain_config *config, struct domain **dp);
+
+/*
+ * Make an end of @d, which the caller does not belong to: 0, it is DEAD and will
+ * be freed when the last reference goes, or -ERESTART: call again.  One caller
+ * at a time ([t]); no lock is held.
+ */
+int must_check domain_kill(struct domain *d);
+/* For SOFTIRQ_DOMAIN: free domains that nobody refers to. */
+void domain_softirq(void);
 
 /* Take a reference to the domain @id (DOMID_SELF: the caller's).  NULL: no such one. */
 struct domain *domain_get(domid_t id);
 /* The same for the first one with a number >= @id, dying ones included.  NULL: none. */
 struct domain *domain_get_next(domid_t id);
+/* The domain @id, to which somebody is known to hold a reference that he will not drop meanwhile.
+ */
+struct domain *domain_held(domid_t id);
+/* One more reference to @d, to which the caller has one. */
+void domain_hold(struct domain *d);
+/* Drop one; any lock may be held. */
 void domain_put(struct domain *d);
 
 /* Create vCPU @id, offline.  Holds: nothing.  -EINVAL, -EEXIST, -ENOMEM. */
@@ -137,8 +175,11 @@ void vcpu_unpause(struct vcpu *v);
 void domain_pause(struct domain *d);
 void domain_unpause(struct domain *d);
 
-/* The toolstack's own pause, counted apart: a new domain has one.  -EINVAL: it is not paused so. */
-void domain_pause_by_toolstack(struct domain *d);
+/*
+ * The toolstack's own pause, counted apart: a new domain has one.
+ * -EOVERFLOW: it has too many; -EINVAL: it is not paused so.
+ */
+int must_check domain_pause_by_toolstack(struct domain *d);
 int domain_unpause_by_toolstack(struct domain *d);
 
 /* A reason to sleep is gone: let the scheduler see. */
@@ -175,8 +216,14 @@ int must_check vcpu_create_idle(unsigned int cpu);
  */
 void domain_shutdown(struct domain *d, uint8_t reason);
 
+/* Let a domain that is shut down go on where it was. */
+void domain_resume(struct domain *d);
+
 /* The guest did what cannot go on: log the sentence, shut it down with SHUTDOWN_crash.  */
 void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
+
+/* A vcpu_info for those that have none: nobody looks at it. */
+extern struct vcpu_info vcpu_info_none;
 
 #define for_each_vcpu(d, v, i)                                                                     \
     for ((i) = 0; (i) < (d)->max_vcpus; (i)++)                                                     \

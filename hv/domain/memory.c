@@ -142,16 +142,28 @@ static int account(struct domain *d, mfn_t mfn, unsigned int order, uint64_t nr)
     int rc = 0;
 
     spin_lock(&d->page_lock);
-    if (d->life == DOMAIN_DYING) {
+    if (d->life != DOMAIN_ALIVE) {
         rc = -EINVAL;
     } else if (nr && (d->nr_pages >= d->max_pages || nr > d->max_pages - d->nr_pages)) {
         rc = -E2BIG;
     } else {
+        if (d->nr_pages == 0) {
+            domain_hold(d);
+        }
         d->nr_pages += nr;
+        d->nr_assigning++;
         mark_regions(d, mfn, order);
     }
     spin_unlock(&d->page_lock);
     return rc;
+}
+
+/* The frames are published: its end will find them. */
+static void assigned(struct domain *d)
+{
+    spin_lock(&d->page_lock);
+    d->nr_assigning--;
+    spin_unlock(&d->page_lock);
 }
 
 /* Publish the frames as the domain's. */
@@ -173,6 +185,7 @@ int memory_assign(struct domain *d, mfn_t mfn, unsigned int order)
     }
     if (rc == 0) {
         own(d, mfn, order);
+        assigned(d);
     }
     return rc;
 }
@@ -238,13 +251,14 @@ int memory_free(struct domain *d, mfn_t mfn)
 
 void memory_released(domid_t owner, mfn_t mfn)
 {
-    struct domain *d = domain_get(owner);
+    struct domain *d = domain_held(owner); /* by its frames, of which this is one */
+    bool is_last;
 
     m2p_set(mfn, M2P_INVALID); /* the owner may have set it again */
-    if (d) {
-        spin_lock(&d->page_lock);
-        d->nr_pages--;
-        spin_unlock(&d->page_lock);
+    spin_lock(&d->page_lock);
+    is_last = --d->nr_pages == 0;
+    spin_unlock(&d->page_lock);
+    if (is_last) {
         domain_put(d);
     }
 }
@@ -402,6 +416,9 @@ static void free_allocated(struct domain *d, struct frame *f)
 
 int memory_destroy_step(struct domain *d)
 {
+    if (READ_ONCE(d->nr_assigning) != 0) {
+        return -ERESTART; /* somebody is about to publish frames */
+    }
     if (memory_claimed(d) != 0 && memory_claim(d, 0) != 0) {
         log_warn("d%u: its claim cannot be ended", d->id);
     }

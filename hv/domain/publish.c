@@ -82,6 +82,7 @@ void domain_publish_wallclock(struct domain *d)
 
     time_wallclock_get(&sec, &nsec);
     spin_lock(&d->lock);
+    sec += (uint64_t)d->time_offset_s;
     /* An odd version tells the reader that it must try again. */
     __atomic_fetch_add(&s->wc_version, 1, __ATOMIC_SEQ_CST);
     WRITE_ONCE(s->wc_sec, (uint32_t)sec);

@@ -13,6 +13,7 @@
 #include <xen/sysctl.h>
 
 #include "pv/pv.h"
+#include "sys/log.h"
 #include "x86/features.h"
 #include "x86/insn.h"
 #include "x86/msr.h"
@@ -221,4 +222,87 @@ long cpu_policy_tell(const struct vcpu *v, struct guest_ptr leaves, uint32_t *nr
     long rc = put_leaves(v, leaves, nr_leaves);
 
     return rc != 0 ? rc : put_msrs(msrs, nr_msrs);
+}
+
+/* ------------------------------------------------------------- checking -- */
+
+/* Does @leaf hold a word of features in register @reg?  Those are what can be too much. */
+static bool is_feature_word(const struct xen_cpuid_leaf *leaf, unsigned int reg)
+{
+    for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+        uint32_t subleaf = leaf->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : leaf->subleaf;
+
+        if (words[i].leaf == leaf->leaf && words[i].subleaf == subleaf && words[i].reg == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_known_leaf(uint32_t leaf)
+{
+    return leaf <= 0x1d || leaf - HV_LEAF <= 0x1ff || leaf - EXTENDED_LEAF <= 0x21;
+}
+
+static long check_leaf(const struct vcpu *v, const struct xen_cpuid_leaf *leaf)
+{
+    const uint32_t asked[] = { leaf->a, leaf->b, leaf->c, leaf->d };
+    uint32_t most[4];
+
+    if (!is_known_leaf(leaf->leaf)) {
+        return -ERANGE;
+    }
+    read_leaf(v, leaf->leaf, leaf->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : leaf->subleaf, most);
+    for (unsigned int reg = 0; reg < 4; reg++) {
+        if (is_feature_word(leaf, reg) && (asked[reg] & ~most[reg])) {
+            log_warn("d%u: CPUID leaf %#x, subleaf %#x asks for features %#x in register %u, "
+                     "which are not there",
+                     v->domain->id, leaf->leaf, leaf->subleaf, asked[reg] & ~most[reg], reg);
+        }
+    }
+    return 0;
+}
+
+static long check_msr(const struct vcpu *v, const struct xen_msr_entry *e)
+{
+    if (e->flags != 0) {
+        return -EINVAL;
+    }
+    if (e->idx != MSR_PLATFORM_INFO && e->idx != MSR_ARCH_CAPABILITIES) {
+        log_warn("d%u: MSR %#x is not part of a policy", v->domain->id, e->idx);
+        return -ERANGE;
+    }
+    return 0;
+}
+
+long cpu_policy_check(const struct vcpu *v, struct xen_domctl_cpu_policy *p)
+{
+    struct xen_cpuid_leaf leaf;
+    struct xen_msr_entry msr;
+
+    if (p->nr_leaves > LEAVES_MAX || p->nr_msrs > 2) {
+        log_warn("d%u: a policy of %u leaves and %u MSRs is too long", v->domain->id, p->nr_leaves,
+                 p->nr_msrs);
+        return -E2BIG;
+    }
+    for (uint32_t i = 0; i < p->nr_leaves; i++) {
+        if (copy_elem_from_guest(&leaf, guest_ptr_of(p->leaves), i, sizeof(leaf)) != 0) {
+            return -EFAULT;
+        }
+        if (check_leaf(v, &leaf) != 0) {
+            p->err_leaf = leaf.leaf;
+            p->err_subleaf = leaf.subleaf;
+            return check_leaf(v, &leaf);
+        }
+    }
+    for (uint32_t i = 0; i < p->nr_msrs; i++) {
+        if (copy_elem_from_guest(&msr, guest_ptr_of(p->msrs), i, sizeof(msr)) != 0) {
+            return -EFAULT;
+        }
+        if (check_msr(v, &msr) != 0) {
+            p->err_msr = msr.idx;
+            return check_msr(v, &msr);
+        }
+    }
+    return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "domain/domain.h"
 #include "guest/guest.h"
+#include <xen/domctl.h>
 
 /*
  * Both tell what vCPU @v sees, NULL: what the processor has.  Counts are of
@@ -20,3 +21,10 @@ long must_check cpu_policy_features(const struct vcpu *v, struct guest_ptr to, u
 /* Arrays of struct xen_cpuid_leaf and struct xen_msr_entry. */
 long must_check cpu_policy_tell(const struct vcpu *v, struct guest_ptr leaves, uint32_t *nr_leaves,
                                 struct guest_ptr msrs, uint32_t *nr_msrs);
+
+/*
+ * Is the policy @p one that @v's domain can have: known leaves and MSRs, and no
+ * feature that it is not shown?  -EINVAL, with p->err_... set, -ERANGE for those
+ * that are not part of a policy, -E2BIG, -EFAULT.
+ */
+long must_check cpu_policy_check(const struct vcpu *v, struct xen_domctl_cpu_policy *p);

@@ -4,6 +4,8 @@
 
 #include "event/event.h"
 #include "hcall/cpu_policy.h"
+#include "mm/heap.h"
+#include "pv/pv.h"
 #include "sys/log.h"
 
 long domctl_getvcpuinfo(struct domain *d, struct xen_domctl *op)
@@ -30,6 +32,54 @@ long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
     return v == NULL ? -ENOENT
                      : cpu_policy_tell(v, guest_ptr_of(p->leaves), &p->nr_leaves,
                                        guest_ptr_of(p->msrs), &p->nr_msrs);
+}
+
+long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+    const struct vcpu *v = domain_vcpu(d, 0);
+
+    p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
+    return v == NULL ? -ENOENT : cpu_policy_check(v, p);
+}
+
+/* The new context holds page tables and descriptors, so nothing of the domain may run meanwhile. */
+static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    long rc;
+
+    domain_pause(v->domain);
+    rc = pv_context_set(v, c);
+    if (rc == 0) {
+        WRITE_ONCE(v->is_online, (c->flags & VGCF_online) != 0);
+    }
+    domain_unpause(v->domain);
+    return rc;
+}
+
+long domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_vcpucontext *a = &op->u.vcpucontext;
+    struct vcpu *v = domain_vcpu(d, a->vcpu);
+    struct vcpu_guest_context *c;
+    long rc = -EFAULT;
+
+    if (v == NULL) {
+        log_warn("d%u: there is no vCPU %u to be given a state", d->id, a->vcpu);
+        return -EINVAL;
+    }
+    c = heap_alloc(sizeof(*c));
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    if (copy_from_guest(c, guest_ptr_of(a->ctxt), sizeof(*c)) == 0) {
+        rc = set_context(v, c);
+    }
+    heap_free(c, sizeof(*c));
+    if (rc != 0 && rc != -ERESTART) {
+        log_warn("d%u: vCPU %u cannot be given this state (error %ld)", d->id, a->vcpu, -rc);
+    }
+    return rc;
 }
 
 long domctl_sendtrigger(struct domain *d, struct xen_domctl *op)

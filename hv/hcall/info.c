@@ -6,17 +6,19 @@
 #include "event/event.h"
 #include "lib/string.h"
 
-static uint32_t vcpu_flags(const struct domain *d, uint32_t *nr_online, uint64_t *time)
+/* What the vCPUs together are, and how many, and how long they ran. */
+static uint32_t vcpu_flags(const struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
     uint32_t flags = XEN_DOMINF_blocked, i;
     struct vcpu *v;
 
     for_each_vcpu(d, v, i) {
-        *time += sched_time_used(&v->unit);
+        info->max_vcpu_id = v->id;
+        info->cpu_time += sched_time_used(&v->unit);
         if (!v->is_online) {
             continue;
         }
-        ++*nr_online;
+        info->nr_online_vcpus++;
         if (!evtchn_is_blocked(v)) {
             flags &= ~XEN_DOMINF_blocked;
         }
@@ -24,26 +26,22 @@ static uint32_t vcpu_flags(const struct domain *d, uint32_t *nr_online, uint64_t
             flags |= XEN_DOMINF_running;
         }
     }
-    return flags;
+    return info->nr_online_vcpus == 0 ? 0 : flags;
 }
 
 void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
     memset(info, 0, sizeof(*info));
     info->domain = d->id;
-    info->flags = vcpu_flags(d, &info->nr_online_vcpus, &info->cpu_time);
-    info->cpu_time += d->cpu_time_ns;
-    if (d->life != DOMAIN_ALIVE) {
-        info->flags |= XEN_DOMINF_dying;
-    }
-    if (d->is_shut_down) {
-        info->flags |= XEN_DOMINF_shutdown | (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
-    }
-    if (d->pause_by_toolstack != 0) {
-        info->flags |= XEN_DOMINF_paused;
-    }
+    info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+    info->flags = vcpu_flags(d, info);
+    info->flags |= d->life == DOMAIN_DEAD ? XEN_DOMINF_dying : 0;
+    info->flags |= d->is_shut_down ? XEN_DOMINF_shutdown : 0;
+    info->flags |= d->pause_by_toolstack != 0 ? XEN_DOMINF_paused : 0;
+    info->flags |= d->is_debugged ? XEN_DOMINF_debugged : 0;
+    info->flags |= d->is_xenstore ? XEN_DOMINF_xs_domain : 0;
+    info->flags |= (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
     info->cpupool = sched_group_pool(&d->sched);
-    info->max_vcpu_id = d->max_vcpus - 1;
     info->tot_pages = d->nr_pages;
     info->max_pages = d->max_pages;
     info->outstanding_pages = memory_claimed(d);

@@ -28,9 +28,13 @@ int mmu_drain_tables(struct domain *d)
 
 static int pin(struct pt_ctx *c, mfn_t mfn, unsigned int level)
 {
-    int rc = pt_get(c, mfn, level);
     struct frame *f;
+    int rc;
 
+    if (c->d->life != DOMAIN_ALIVE) {
+        return pt_refuse(c, "a dying domain pins no tables", mfn.n);
+    }
+    rc = pt_get(c, mfn, level);
     if (rc != 0) {
         return rc;
     }

@@ -11,6 +11,8 @@
 
 #include "domain/domain.h"
 
+extern const struct domain_part pv_part;
+
 /* ----- called by x86/entry.S; interrupts off, on the CPU's stack, v is current ----- */
 
 /* The guest's exceptions: pv_exception(), x86/entry.h.  v->regs has it. */

@@ -13,6 +13,7 @@ enum softirq {
     SOFTIRQ_SCHEDULE, /* choose who runs here */
     SOFTIRQ_CALL,     /* run queued calls of other CPUs */
     SOFTIRQ_CONSOLE,  /* serial input arrived */
+    SOFTIRQ_DOMAIN,   /* a domain's last reference went */
     NR_SOFTIRQS,
 };
 

@@ -123,14 +123,19 @@ noreturn void panic_give_up(const char *fmt, ...)
     panic("%s", fmt);
 }
 
-struct domain *domain_get(domid_t id)
+struct domain *domain_held(domid_t id)
 {
     return id < ARRAY_SIZE(domains) ? domains[id] : NULL;
 }
 
+void domain_hold(struct domain *d)
+{
+    d->refs++;
+}
+
 void domain_put(struct domain *d)
 {
-    (void)d;
+    d->refs--;
 }
 
 void gdt_window_set(const mfn_t *frames, unsigned int nr);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding domains by number, and the memory of struct domain.
+ *
+ * A table of two levels leads from numbers to domains; its second level comes
+ * page by page.  Readers use it without a lock, so the domain that an entry
+ * led to may end at any moment.  Three rules make that safe:
+ *
+ *   1. The memory of a struct domain is never anything else.  A domain that is
+ *      over goes to a pool, from which the next one is made, and its .refs is
+ *      touched by counting alone: zero while it is being made, in the pool, or
+ *      about to go there.
+ *   2. domain_get() takes a reference only where there is one: it raises a
+ *      count that is not zero, never a zero.
+ *   3. Having one, it looks whether the table still leads there under that
+ *      number.  If not, the domain was exchanged for another between the two
+ *      steps, and the reference, a good one to somebody else, is given back.
+ *
+ * An entry is set while the count is zero still, so a number is taken before
+ * the domain that will have it is complete, and found only when it is: the
+ * first count of one is the moment it begins to exist.  The last reference
+ * may be dropped by anybody, with any lock held: what follows, the freeing, is
+ * left to a softirq.
+ */
+#include "domain/internal.h"
+
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "mm/page_alloc.h"
+
+#define IDS_PER_PAGE (PAGE_SIZE / sizeof(struct domain *))
+#define NR_ID_PAGES  (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
+
+static struct spinlock domlist_lock = SPINLOCK_INIT(LOCK_RANK_DOMLIST);
+static struct domain **id_pages[NR_ID_PAGES]; /* entries written under domlist_lock */
+static uint16_t nr_in_page[NR_ID_PAGES];      /* entries in use; written under domlist_lock */
+static domid_t last_given;                    /* [domlist_lock] the last number we chose */
+static struct domain *pool;                   /* [domlist_lock] linked by .next */
+
+static struct domain *peek(unsigned int id)
+{
+    struct domain **page = READ_ONCE(id_pages[id / IDS_PER_PAGE]);
+
+    return page == NULL ? NULL : __atomic_load_n(&page[id % IDS_PER_PAGE], __ATOMIC_ACQUIRE);
+}
+
+/* Rule 2. */
+static bool count_up(struct domain *d)
+{
+    uint32_t refs = READ_ONCE(d->refs);
+
+    do {
+        if (refs == 0) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+static struct domain *find(unsigned int id)
+{
+    struct domain *d = peek(id);
+
+    if (d == NULL || !count_up(d)) {
+        return NULL;
+    }
+    if (unlikely(peek(id) != d)) { /* rule 3 */
+        domain_put(d);
+        return NULL;
+    }
+    return d;
+}
+
+struct domain *domain_get(domid_t id)
+{
+    if (id == DOMID_SELF) {
+        domain_hold(current()->domain);
+        return current()->domain;
+    }
+    return id < DOMID_FIRST_RESERVED ? find(array_index_nospec(id, DOMID_FIRST_RESERVED)) : NULL;
+}
+
+struct domain *domain_held(domid_t id)
+{
+    return id < DOMID_FIRST_RESERVED ? peek(id) : NULL;
+}
+
+struct domain *domain_get_next(domid_t id)
+{
+    for (unsigned int i = id; i < DOMID_FIRST_RESERVED; i++) {
+        struct domain *d;
+
+        if (READ_ONCE(nr_in_page[i / IDS_PER_PAGE]) == 0) {
+            i |= IDS_PER_PAGE - 1;
+            continue;
+        }
+        d = find(i);
+        if (d != NULL) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+void domain_hold(struct domain *d)
+{
+    __atomic_fetch_add(&d->refs, 1, __ATOMIC_SEQ_CST);
+}
+
+void domain_put(struct domain *d)
+{
+    if (unlikely(__atomic_sub_fetch(&d->refs, 1, __ATOMIC_SEQ_CST) == 0)) {
+        domain_bury(d);
+    }
+}
+
+/* ------------------------------------------------------------ numbers -- */
+
+static bool is_free(unsigned int id)
+{
+    return peek(id) == NULL;
+}
+
+/* The lowest free number above the last one, beginning anew after the highest; 0: none. */
+static unsigned int choose_id(void) REQUIRES(domlist_lock)
+{
+    unsigned int id = last_given;
+
+    for (unsigned int i = 1; i < DOMID_FIRST_RESERVED; i++) {
+        id = id + 1 < DOMID_FIRST_RESERVED ? id + 1 : 1;
+        if (is_free(id)) {
+            last_given = (domid_t)id;
+            return id;
+        }
+    }
+    return 0;
+}
+
+static int enter(struct domain *d, unsigned int id) REQUIRES(domlist_lock)
+{
+    struct domain **page = id_pages[id / IDS_PER_PAGE];
+
+    if (page == NULL) {
+        page = page_alloc_hv();
+        if (page == NULL) {
+            return -ENOMEM;
+        }
+        __atomic_store_n(&id_pages[id / IDS_PER_PAGE], page, __ATOMIC_RELEASE);
+    }
+    d->id = (domid_t)id;
+    __atomic_store_n(&page[id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
+    WRITE_ONCE(nr_in_page[id / IDS_PER_PAGE], nr_in_page[id / IDS_PER_PAGE] + 1);
+    return 0;
+}
+
+/* A struct domain that is zero; its count is so already, and stays untouched. */
+static struct domain *take_struct(void) REQUIRES(domlist_lock)
+{
+    struct domain *d = pool;
+
+    if (d == NULL) {
+        return heap_alloc(sizeof(*d));
+    }
+    pool = d->next;
+    static_assert(offsetof(struct domain, refs) == 0, "what follows it is cleared");
+    memset((char *)d + sizeof(d->refs), 0, sizeof(*d) - sizeof(d->refs));
+    return d;
+}
+
+int domain_enter(domid_t id, struct domain **dp)
+{
+    unsigned int wanted = id;
+    struct domain *d = NULL;
+    int rc = -ENOMEM;
+
+    spin_lock(&domlist_lock);
+    if (id == DOMID_INVALID) {
+        wanted = choose_id();
+    } else if (!is_free(id)) {
+        rc = -EEXIST;
+        goto unlock;
+    }
+    if (wanted == 0 && id == DOMID_INVALID) {
+        goto unlock;
+    }
+    d = take_struct();
+    if (d == NULL) {
+        goto unlock;
+    }
+    rc = enter(d, wanted);
+    if (rc != 0) {
+        d->next = pool;
+        pool = d;
+    }
+unlock:
+    spin_unlock(&domlist_lock);
+    *dp = d;
+    return rc;
+}
+
+void domain_leave(struct domain *d)
+{
+    unsigned int page = d->id / IDS_PER_PAGE;
+
+    spin_lock(&domlist_lock);
+    __atomic_store_n(&id_pages[page][d->id % IDS_PER_PAGE], NULL, __ATOMIC_SEQ_CST);
+    WRITE_ONCE(nr_in_page[page], nr_in_page[page] - 1);
+    d->next = pool;
+    pool = d;
+    spin_unlock(&domlist_lock);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* domctl: which ports, device memory and interrupts a domain may use: never more than its giver. */
+#include "hcall/domctl.h"
+
+#include "sys/log.h"
+#include "x86/features.h"
+
+#define PORTS 0x10000u
+
+/* Change @set, whose lock is held. */
+static int change(struct rangeset *set, uint64_t first, uint64_t last, bool is_given)
+{
+    return is_given ? rangeset_add(set, first, last) : rangeset_remove(set, first, last);
+}
+
+static long tell(const struct domain *d, const char *what, uint64_t first, uint64_t last, int rc)
+{
+    if (rc != 0) {
+        log_warn("d%u: its right to %s %#lx to %#lx cannot be changed (error %d)", d->id, what,
+                 first, last, -rc);
+    }
+    return rc;
+}
+
+long domctl_ioport_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+    uint64_t first = p->first_port, last = first + p->nr_ports - 1;
+    int rc = -EPERM;
+
+    if (p->nr_ports == 0 || last >= PORTS) {
+        return tell(d, "I/O ports", first, last, -EINVAL);
+    }
+    if (rangeset_contains(&current()->domain->ioports, first, last)) {
+        spin_lock(&d->lock);
+        rc = change(&d->ioports, first, last, p->allow_access != 0);
+        spin_unlock(&d->lock);
+    }
+    return tell(d, "I/O ports", first, last, rc);
+}
+
+long domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
+    uint64_t first = p->first_mfn, last = first + p->nr_mfns - 1;
+    int rc = -EPERM;
+
+    if (last < first || last >> (cpu_features.phys_bits - PAGE_SHIFT) != 0) {
+        return tell(d, "device memory, frames", first, last, -EINVAL);
+    }
+    if (rangeset_contains(&current()->domain->iomem, first, last)) {
+        spin_lock(&d->pt_lock);
+        rc = change(&d->iomem, first, last, p->allow_access != 0);
+        spin_unlock(&d->pt_lock);
+    }
+    return tell(d, "device memory, frames", first, last, rc);
+}
+
+long domctl_irq_permission(struct domain *d, struct xen_domctl *op)
+{
+    uint64_t irq = op->u.irq_permission.pirq;
+    int rc = -EPERM;
+
+    if (rangeset_contains(&current()->domain->irqs, irq, irq)) {
+        spin_lock(&d->lock);
+        rc = change(&d->irqs, irq, irq, op->u.irq_permission.allow_access != 0);
+        spin_unlock(&d->lock);
+    }
+    return tell(d, "interrupt", irq, irq, rc);
+}
