@@ -190,9 +190,13 @@ static void reboot_now(void)
 }
 
 const struct debug_key debug_keys[] = {
-    { 'e', "show event channels", show_events }, { 'i', "show interrupts", irq_dump },
-    { 'm', "show memory", show_memory },         { 'q', "show domains", show_domains },
-    { 'R', "reboot the machine", reboot_now },   { 0, NULL, NULL },
+    { 'g', "show grant tables", grant_dump },
+    { 'e', "show event channels", show_events },
+    { 'i', "show interrupts", irq_dump },
+    { 'm', "show memory", show_memory },
+    { 'q', "show domains", show_domains },
+    { 'R', "reboot the machine", reboot_now },
+    { 0, NULL, NULL },
 };
 
 /* ---------------------------------------------------------- the sequence -- */

@@ -132,6 +132,7 @@ struct domain_config {
     uint32_t pool_id;         /* of the CPUs it runs on */
     uint32_t max_evtchn_port; /* highest port it may use */
     uint32_t max_grant_frames, max_maptrack_frames;
+    uint32_t max_grant_version; /* 0: what the command line says */
 };
 
 /*

@@ -11,12 +11,16 @@
 #include "mm/page_alloc.h"
 #include "mm/phys.h"
 #include "sys/log.h"
+#include "sys/options.h"
 
 static int add_frame(struct domain *d)
 {
     struct grant_table *t = d->grant;
     struct grant_page *p = &t->pages[t->nr_frames];
 
+    if (t->version == 2 && grant_status_grow(d, t->nr_frames + 1) != 0) {
+        return -ENOMEM;
+    }
     if (p->active == NULL) {
         p->active = page_alloc_hv();
     }
@@ -65,6 +69,33 @@ uint32_t grant_version(const struct domain *d)
     return READ_ONCE(d->grant->version);
 }
 
+/* Entries in use. */
+static uint32_t entries_used(const struct grant_table *t)
+{
+    uint32_t used = 0;
+
+    for (uint64_t i = 0; i < READ_ONCE(t->nr_frames) * GRANT_V1_PER_FRAME; i++) {
+        used += (READ_ONCE(*grant_active(t, (grant_ref_t)i)) & ACTIVE_COUNTS) != 0;
+    }
+    return used;
+}
+
+void grant_dump(void)
+{
+    struct domain *d;
+
+    for (domid_t id = 0; (d = domain_get_next(id)) != NULL;) {
+        const struct grant_table *t = d->grant;
+
+        log_info("d%u: grants of version %u in %u frames of at most %u, %u in use by others; "
+                 "%u handles in use of at most %u",
+                 d->id, t->version, t->nr_frames, t->max_frames, entries_used(t),
+                 grant_tracks_used(t), t->max_tracks);
+        id = (domid_t)(d->id + 1);
+        domain_put(d);
+    }
+}
+
 /* ------------------------------------------------------- life of a table -- */
 
 static void free_table(struct domain *d)
@@ -76,6 +107,7 @@ static void free_table(struct domain *d)
     }
     d->grant = NULL;
     grant_tracks_free(t);
+    grant_status_free(t);
     for (uint32_t i = 0; t->pages != NULL && i < t->max_frames; i++) {
         if (i < t->nr_frames) {
             frame_unshare(t->pages[i].shared);
@@ -98,6 +130,8 @@ static int grant_create(struct domain *d, const struct domain_config *config)
     }
     spin_lock_init(&t->lock, LOCK_RANK_GRANT);
     t->version = 1;
+    t->max_version =
+        config->max_grant_version ? config->max_grant_version : hv_options.gnttab_max_version;
     t->max_frames = max(config->max_grant_frames, 1u);
     t->max_tracks = config->max_maptrack_frames * (uint32_t)GRANT_TRACKS_PER_PAGE;
     t->pages = heap_alloc(t->max_frames * sizeof(t->pages[0]));

@@ -32,8 +32,28 @@ int must_check grant_grow(struct domain *d, uint32_t nr);
 /* The machine frame of the table's frame @index, which must be there. */
 mfn_t grant_frame(const struct domain *d, uint32_t index);
 
-/* 1 or 2. */
+/* 1 or 2; 0 at the moment when it changes. */
 uint32_t grant_version(const struct domain *d);
+
+/*
+ * Give the table of @d @version, 1 or 2: all entries but the reserved ones are
+ * empty then.  Takes LOCK_RANK_GRANT.
+ *   -EBUSY   an entry is in use that is not reserved
+ *   -ERANGE  a reserved entry has a frame number that version 1 cannot have
+ *   -ENOSYS  the domain may not have this version
+ *   -ENOMEM
+ */
+int must_check grant_set_version(struct domain *d, uint32_t version);
+
+/* Frames of status that there are now, none in version 1; the machine frame of one of them. */
+uint32_t grant_nr_status(const struct domain *d);
+mfn_t grant_status_frame(const struct domain *d, uint32_t index);
+
+/* Exchange the contents of two entries; GNTST_eagain: one is in use; GNTST_bad_gntref. */
+int16_t must_check grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
+
+/* The debug key: what is used of each domain's limits. */
+void grant_dump(void);
 
 /* ----- a lender's entries ----- */
 

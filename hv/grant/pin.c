@@ -35,54 +35,30 @@
 
 #include "mm/frame_use.h"
 #include "sys/log.h"
-#include "x86/insn.h"
-#include "x86/smp.h"
 
-#define ACTIVE_LOCK    (1ull << 63)
-#define ACTIVE_USER    48
-#define ACTIVE_WRITER  (1ull << 40)
-#define ACTIVE_READER  (1ull << 32)
-#define ACTIVE_COUNTS  (0xffffull << 32)
-#define ACTIVE_WRITERS (0xffull << 40)
-#define ACTIVE_MFN     0xffffffffull
-#define V1_TRIES       5u /* exchanges, with a lender that changes its entry at the same time */
+#define MARK_TRIES 5u /* exchanges, with a lender that changes its entry at the same time */
 
 static inline mfn_t active_mfn(uint64_t word)
 {
     return MFN(word & ACTIVE_MFN);
 }
 
-/* Lock the entry and return its word, which is without the lock. */
-static inline uint64_t lock_entry(uint64_t *active)
+/* Lock the entry; the version stays what it is until the entry is unlocked. */
+static inline uint64_t lock_entry(struct grant_table *t, uint64_t *active, uint32_t *version)
 {
-    uint64_t old = READ_ONCE(*active);
+    for (;;) {
+        uint64_t word = grant_lock_word(active);
 
-    while (unlikely((old & ACTIVE_LOCK) ||
-                    !__atomic_compare_exchange_n(active, &old, old | ACTIVE_LOCK, false,
-                                                 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))) {
-        if (old & ACTIVE_LOCK) {
+        *version = READ_ONCE(t->version);
+        if (likely(*version != 0)) {
+            return word;
+        }
+        grant_unlock_word(active, word);
+        while (READ_ONCE(t->version) == 0) {
             cpu_poll_requests();
             cpu_relax();
-            old = READ_ONCE(*active);
         }
     }
-    return old;
-}
-
-static inline void unlock_entry(uint64_t *active, uint64_t word)
-{
-    __atomic_store_n(active, word, __ATOMIC_RELEASE);
-}
-
-static inline uint64_t *active_of(const struct grant_table *t, grant_ref_t ref)
-{
-    return &t->pages[ref / GRANT_V1_PER_FRAME].active[ref % GRANT_V1_PER_FRAME];
-}
-
-static inline struct grant_entry_v1 *entry_v1(const struct grant_table *t, grant_ref_t ref)
-{
-    return (struct grant_entry_v1 *)t->pages[ref / GRANT_V1_PER_FRAME].shared +
-           ref % GRANT_V1_PER_FRAME;
 }
 
 /* What a use needs of an entry, and what is found there. */
@@ -105,10 +81,11 @@ static inline bool lends(uint32_t head, const struct request *r)
            !(r->is_write && (head & GTF_readonly)) && !((head & GTF_sub_page) && !r->range);
 }
 
+/* Set the bits for @r in the entry, and see what it lends. */
 static int16_t mark_v1(struct grant_entry_v1 *e, struct request *r)
 {
     uint32_t *head = (uint32_t *)e, old = READ_ONCE(*head), new;
-    unsigned int tries = V1_TRIES;
+    unsigned int tries = MARK_TRIES;
 
     do {
         if (!lends(old, r) || (old & GTF_sub_page) || tries-- == 0) {
@@ -124,9 +101,57 @@ static int16_t mark_v1(struct grant_entry_v1 *e, struct request *r)
     return GNTST_okay;
 }
 
-static void clear_v1(struct grant_entry_v1 *e, uint16_t bits)
+/* The same; @status has the bits of @old_bits afterwards if it fails. */
+static int16_t mark_v2(const union grant_entry_v2 *e, grant_status_t *status, uint16_t old_bits,
+                       struct request *r)
 {
-    __atomic_and_fetch(&e->flags, (uint16_t)~bits, __ATOMIC_SEQ_CST);
+    const uint32_t *head = (const uint32_t *)e;
+    uint32_t was = READ_ONCE(*head);
+    unsigned int tries = MARK_TRIES;
+
+    while (lends(was, r) && tries-- != 0) {
+        uint32_t now;
+
+        __atomic_store_n(status, old_bits | status_bits(r->is_write), __ATOMIC_SEQ_CST);
+        now = READ_ONCE(*head);
+        if (now == was) {
+            r->frame = READ_ONCE(e->full_page.frame);
+            if (r->range != NULL) {
+                bool is_part = was & GTF_sub_page;
+
+                r->range->offset = is_part ? READ_ONCE(e->sub_page.page_off) : 0;
+                r->range->len = is_part ? READ_ONCE(e->sub_page.length) : PAGE_SIZE;
+            }
+            return GNTST_okay;
+        }
+        was = now;
+    }
+    WRITE_ONCE(*status, old_bits);
+    return GNTST_general_error;
+}
+
+static int16_t mark(const struct grant_table *t, uint32_t version, grant_ref_t ref,
+                    uint16_t old_bits, struct request *r)
+{
+    if (likely(version == 1)) {
+        return mark_v1(grant_entry_v1(t, ref), r);
+    }
+    if (ref >= READ_ONCE(t->nr_frames) * GRANT_V2_PER_FRAME) {
+        return GNTST_bad_gntref;
+    }
+    return mark_v2(grant_entry_v2(t, ref), grant_status(t, ref), old_bits, r);
+}
+
+/* Of the bits @old only @new are to be set any more. */
+static void unmark(const struct grant_table *t, uint32_t version, grant_ref_t ref, uint16_t old,
+                   uint16_t new)
+{
+    if (likely(version == 1)) {
+        __atomic_and_fetch(&grant_entry_v1(t, ref)->flags, (uint16_t) ~(old & ~new),
+                           __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_store_n(grant_status(t, ref), new, __ATOMIC_RELEASE);
+    }
 }
 
 /* Whole words of the reference and the use that the first reader and the first writer need. */
@@ -173,14 +198,6 @@ static inline bool fits(uint64_t word, const struct request *r)
     return word >> ACTIVE_USER == r->user && (~word & (one * 0xff)) != 0;
 }
 
-/* The bits that tell the lender of the uses in @word. */
-static inline uint16_t bits_of(uint64_t word)
-{
-    return word & ACTIVE_WRITERS  ? GTF_reading | GTF_writing
-           : word & ACTIVE_COUNTS ? GTF_reading
-                                  : 0;
-}
-
 static void log_refusal(const struct domain *granter, grant_ref_t ref, domid_t user, int16_t status)
 {
     log_guest(user, "may not use grant %u of d%u (status %d)", ref, granter->id, status);
@@ -193,27 +210,31 @@ int16_t grant_pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is
     struct grant_table *t = granter->grant;
     uint64_t nr = READ_ONCE(t->nr_frames) * GRANT_V1_PER_FRAME, *active, word;
     int16_t status = GNTST_general_error;
+    uint32_t version;
 
-    if (unlikely(ref >= nr)) {
-        log_refusal(granter, ref, user, GNTST_bad_gntref);
-        return GNTST_bad_gntref;
+    if (unlikely(ref >= nr || READ_ONCE(granter->life) != DOMAIN_ALIVE)) {
+        status = ref >= nr ? GNTST_bad_gntref : GNTST_general_error;
+        log_refusal(granter, ref, user, status);
+        return status;
     }
     ref = (grant_ref_t)array_index_nospec(ref, nr);
-    active = active_of(t, ref);
-    word = lock_entry(active);
+    active = grant_active(t, ref);
+    word = lock_entry(t, active, &version);
     if (likely(fits(word, &r))) {
-        status = mark_v1(entry_v1(t, ref), &r);
+        uint16_t bits = grant_bits_of(word);
+
+        status = mark(t, version, ref, bits, &r);
         if (likely(status == GNTST_okay)) {
             status = take_frame(granter, word, &r, mfn);
             if (likely(status == GNTST_okay)) {
                 word = (word & ACTIVE_COUNTS) + (is_write ? ACTIVE_WRITER : ACTIVE_READER) +
                        ((uint64_t)user << ACTIVE_USER | mfn->n);
             } else {
-                clear_v1(entry_v1(t, ref), status_bits(is_write) & ~bits_of(word));
+                unmark(t, version, ref, bits | status_bits(is_write), bits);
             }
         }
     }
-    unlock_entry(active, word);
+    grant_unlock_word(active, word);
     if (unlikely(status != GNTST_okay)) {
         log_refusal(granter, ref, user, status);
     }
@@ -223,25 +244,26 @@ int16_t grant_pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is
 void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_write)
 {
     struct grant_table *t = granter->grant;
-    uint64_t *active = active_of(t, ref), word = lock_entry(active);
+    uint32_t version;
+    uint64_t *active = grant_active(t, ref), word = lock_entry(t, active, &version);
     uint64_t left = word - (is_write ? ACTIVE_WRITER : ACTIVE_READER);
     struct frame *f = frame_of(active_mfn(word));
-    uint16_t gone = bits_of(word) & ~bits_of(left);
+    uint16_t bits = grant_bits_of(word), bits_left = grant_bits_of(left);
 
-    if (gone & GTF_writing) {
+    if (bits & ~bits_left & GTF_writing) {
         frame_drop_writable(f);
     }
-    if (gone & GTF_reading) {
+    if (bits_left == 0) {
         frame_put(f);
         left = 0;
     }
-    if (gone) {
-        clear_v1(entry_v1(t, ref), gone);
+    if (bits != bits_left) {
+        unmark(t, version, ref, bits, bits_left);
     }
-    unlock_entry(active, left);
+    grant_unlock_word(active, left);
 }
 
 mfn_t grant_pinned(const struct domain *granter, grant_ref_t ref)
 {
-    return active_mfn(READ_ONCE(*active_of(granter->grant, ref)));
+    return active_mfn(READ_ONCE(*grant_active(granter->grant, ref)));
 }

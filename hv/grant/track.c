@@ -231,6 +231,16 @@ int grant_tracks_drain(struct domain *d)
     return 0;
 }
 
+uint32_t grant_tracks_used(const struct grant_table *t)
+{
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < READ_ONCE(t->nr_tracks); i++) {
+        used += (READ_ONCE(track_of(t, i)->state) & (TRACK_LIVE | TRACK_BUSY)) != 0;
+    }
+    return used;
+}
+
 void grant_tracks_free(struct grant_table *t)
 {
     for (uint32_t i = 0; i < t->nr_tracks / GRANT_TRACKS_PER_PAGE; i++) {

@@ -12,4 +12,5 @@
 
 uint32_t hcall_grant_map(struct guest_ptr list, uint32_t nr, long *rc);
 uint32_t hcall_grant_unmap(struct guest_ptr list, uint32_t nr, long *rc);
+uint32_t hcall_grant_replace(struct guest_ptr list, uint32_t nr, long *rc);
 uint32_t hcall_grant_copy(struct guest_ptr list, uint32_t nr, long *rc);

@@ -108,13 +108,25 @@ uint32_t hcall_grant_map(struct guest_ptr list, uint32_t nr, long *rc)
 
 /* ---------------------------------------------------------------- unmap -- */
 
+/* An element of either operation: the second address is the one of the device, or the one to
+ * replace by. */
+static_assert(sizeof(struct gnttab_unmap_and_replace) == sizeof(struct gnttab_unmap_grant_ref) &&
+                  offsetof(struct gnttab_unmap_and_replace, new_addr) ==
+                      offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) &&
+                  offsetof(struct gnttab_unmap_and_replace, handle) ==
+                      offsetof(struct gnttab_unmap_grant_ref, handle) &&
+                  offsetof(struct gnttab_unmap_and_replace, status) ==
+                      offsetof(struct gnttab_unmap_grant_ref, status),
+              "one decoder does both");
+
 struct unmapping {
     struct grant_mapping m;
     uint32_t flags; /* of m, those that stay */
 };
 
 /* Take it out of the page tables and leave the handle to be ended after the flush. */
-static long unmap_one(struct unmapping *u, uint64_t host_addr, uint64_t dev_bus_addr)
+static long unmap_one(struct unmapping *u, uint64_t host_addr, uint64_t dev_bus_addr,
+                      uint64_t replacement)
 {
     uint32_t flags = u->m.flags;
 
@@ -125,8 +137,8 @@ static long unmap_one(struct unmapping *u, uint64_t host_addr, uint64_t dev_bus_
         flags &= ~(uint32_t)GNTMAP_device_map;
     }
     if (likely((flags & GNTMAP_host_map) && host_addr != 0)) {
-        const struct mmu_grant place = place_of(&u->m, host_addr, 0);
-        long rc = mmu_grant_unmap(current(), &place, 0);
+        const struct mmu_grant place = place_of(&u->m, host_addr, pte_bits(flags));
+        long rc = mmu_grant_unmap(current(), &place, replacement);
 
         if (unlikely(rc != 0)) {
             return rc == -ERESTART ? rc : GNTST_general_error;
@@ -152,7 +164,8 @@ static void end_batch(struct domain *d, const struct unmapping *batch, uint32_t 
     }
 }
 
-uint32_t hcall_grant_unmap(struct guest_ptr list, uint32_t nr, long *rc)
+static always_inline uint32_t unmap_list(struct guest_ptr list, uint32_t nr, long *rc,
+                                         bool is_replace)
 {
     struct domain *d = current()->domain;
     struct unmapping batch[UNMAP_BATCH];
@@ -173,7 +186,8 @@ uint32_t hcall_grant_unmap(struct guest_ptr list, uint32_t nr, long *rc)
         if (likely(status == GNTST_okay)) {
             u->flags = u->m.flags;
             nr_begun++;
-            status = unmap_one(u, op.host_addr, op.dev_bus_addr);
+            status = is_replace ? unmap_one(u, op.host_addr, 0, op.dev_bus_addr)
+                                : unmap_one(u, op.host_addr, op.dev_bus_addr, 0);
             if (unlikely(status == -ERESTART)) {
                 *rc = status;
                 break;
@@ -187,4 +201,14 @@ uint32_t hcall_grant_unmap(struct guest_ptr list, uint32_t nr, long *rc)
     }
     end_batch(d, batch, nr_begun);
     return i;
+}
+
+uint32_t hcall_grant_unmap(struct guest_ptr list, uint32_t nr, long *rc)
+{
+    return unmap_list(list, nr, rc, false);
+}
+
+uint32_t hcall_grant_replace(struct guest_ptr list, uint32_t nr, long *rc)
+{
+    return unmap_list(list, nr, rc, true);
 }

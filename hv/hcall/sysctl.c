@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "mm/page_alloc.h"
 #include "sys/log.h"
+#include "sys/options.h"
 #include "sys/softirq.h"
 #include "time/time.h"
 #include "x86/topology.h"
@@ -68,6 +69,9 @@ static long op_physinfo(struct xen_sysctl *op)
     p->nr_nodes = 1;
     p->cpu_khz = time_tsc_khz();
     p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
+    if (hv_options.gnttab_max_version >= 2) {
+        p->capabilities |= XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    }
     p->total_pages = pages_nr_total();
     p->free_pages = pages_nr_free();
     p->outstanding_pages = pages_nr_claimed();

@@ -26,7 +26,8 @@
 #include "pv/types.h"
 #include "sys/softirq.h"
 
-#define GRANT_PTE (PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX)
+#define GRANT_PTE     (PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX)
+#define ENTRY_IS_OURS (PTE_P | PTE_RW | PTE_ADDRESS) /* an entry that has these maps the grant */
 
 /* The entry of a valid level-1 table of the domain's at machine address @at; NULL: it is none. */
 static uint64_t *entry_at(const struct pt_ctx *c, uint64_t at)
@@ -61,9 +62,14 @@ static inline void replace(uint64_t *entry, uint64_t new)
     }
 }
 
+static inline uint64_t entry_of(const struct mmu_grant *g)
+{
+    return g->mfn.n << PAGE_SHIFT | GRANT_PTE | g->pte;
+}
+
 static int set_entry(struct pt_ctx *c, const struct vcpu *v, const struct mmu_grant *g)
 {
-    uint64_t *entry = find_entry(c, v, g), new = g->mfn.n << PAGE_SHIFT | GRANT_PTE | g->pte;
+    uint64_t *entry = find_entry(c, v, g), new = entry_of(g);
     int rc;
 
     if (unlikely(entry == NULL)) {
@@ -81,8 +87,7 @@ static int clear_entry(struct pt_ctx *c, const struct vcpu *v, const struct mmu_
 {
     uint64_t *entry = find_entry(c, v, g), *from = NULL, new = 0;
 
-    if (unlikely(entry == NULL || !(READ_ONCE(*entry) & PTE_P) ||
-                 pte_mfn(READ_ONCE(*entry)).n != g->mfn.n)) {
+    if (unlikely(entry == NULL || ((READ_ONCE(*entry) ^ entry_of(g)) & ENTRY_IS_OURS))) {
         return pt_refuse(c, "a grant is not mapped there", g->at);
     }
     if (unlikely(replacement != 0)) {
