@@ -29,7 +29,7 @@
 #include "sys/options.h"
 #include "x86/regs.h"
 
-#define EVTCHN_MAX_PORT 4095u               /* all that two levels have */
+#define EVTCHN_MAX_PORT (~0u)               /* all there are */
 #define RFLAGS_START    (1u << 1 | 1u << 9) /* always one; interrupts on */
 
 /* What is known while dom0 is made. */

@@ -14,24 +14,17 @@
 
 #include "x86/smp.h"
 
-void evtchn_wake(struct vcpu *v)
+void evtchn_kick(struct vcpu *v)
 {
     if (READ_ONCE(v->blocked) != VCPU_AWAKE) {
         __atomic_store_n(&v->blocked, VCPU_AWAKE, __ATOMIC_SEQ_CST);
         vcpu_wake(v);
-    } else if (READ_ONCE(v->unit.state) == UNIT_RUNNING) {
+    } else if (v != current() && READ_ONCE(v->unit.state) == UNIT_RUNNING) {
         cpu_poke(READ_ONCE(v->unit.cpu));
     }
 }
 
-void evtchn_kick(struct vcpu *v)
-{
-    if (READ_ONCE(v->blocked) != VCPU_AWAKE || v != current()) {
-        evtchn_wake(v);
-    }
-}
-
-void evtchn_wake_pollers(struct domain *d, evtchn_port_t port)
+void evtchn_wake_pollers(const struct domain *d, evtchn_port_t port)
 {
     struct vcpu *v;
     uint32_t i;
@@ -42,6 +35,14 @@ void evtchn_wake_pollers(struct domain *d, evtchn_port_t port)
         if (READ_ONCE(v->blocked) == VCPU_POLLING && (polled == 0 || polled == port)) {
             evtchn_kick(v);
         }
+    }
+}
+
+void evtchn_wake(struct vcpu *v, evtchn_port_t port)
+{
+    evtchn_kick(v);
+    if (READ_ONCE(v->domain->evtchn->nr_polling) != 0) {
+        evtchn_wake_pollers(v->domain, port);
     }
 }
 
@@ -63,13 +64,14 @@ bool evtchn_is_blocked(const struct vcpu *v)
 
 static bool any_pending(const struct domain *d, const evtchn_port_t *ports, uint32_t nr)
 {
-    for (uint32_t i = 0; i < nr; i++) {
-        if (bit_test(d->shared_info->evtchn_pending,
-                     array_index_nospec(ports[i], EVTCHN_2L_PORTS))) {
-            return true;
-        }
+    bool is_any = false;
+
+    spin_lock(&d->evtchn->lock);
+    for (uint32_t i = 0; i < nr && !is_any; i++) {
+        is_any = evtchn_is_pending(d, ports[i]);
     }
-    return false;
+    spin_unlock(&d->evtchn->lock);
+    return is_any;
 }
 
 int evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_t timeout_ns)

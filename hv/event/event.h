@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels: the guests' interrupts.  The two-level ABI of
- * <xen/event_channel.h>: a bit pending and a bit masked for each port in
- * shared_info, a selector word and an upcall flag in vcpu_info.
+ * Event channels: the guests' interrupts, in both ABIs of
+ * <xen/event_channel.h>.  Two levels: a bit pending and a bit masked for each
+ * port in shared_info, a selector word in vcpu_info.  FIFO: a word for each port
+ * and queues in pages that the guest gives.  An upcall flag in vcpu_info.
  *
  * What changes channels takes LOCK_RANK_EVTCHN of the domains it touches (two
  * domains: lower address first).  Sending, raising and unmasking take no lock.
@@ -30,8 +31,21 @@ int must_check evtchn_close(struct domain *d, evtchn_port_t port);
 long must_check evtchn_send(struct domain *d, evtchn_port_t port);
 int must_check evtchn_unmask(struct domain *d, evtchn_port_t port);
 int must_check evtchn_status(struct domain *d, struct evtchn_status *status);
-/* Close all ports.  -ERESTART: call again; -EINVAL: another domain's, and that is not paused. */
+/* Close all ports, and go back to two levels.  -ERESTART: call again; -EINVAL: another domain's,
+ * and that is not paused; -EAGAIN, -EBUSY: it goes on using, or resetting them meanwhile. */
 int must_check evtchn_reset(struct domain *d);
+
+/*
+ * The FIFO ABI.  The first control block switches the domain over; both take a
+ * frame that it can write to.
+ */
+/* Let vCPU @vcpu have its control block at @offset in @mfn.  -ENOENT: there is no such vCPU;
+ * -EINVAL: frame or offset, or it has one; -ENOMEM; -EBUSY: a reset goes on. */
+int must_check evtchn_init_control(struct domain *d, uint32_t vcpu, mfn_t mfn, uint32_t offset);
+/* Add @mfn to the array of words.  -EINVAL, -EOPNOTSUPP: two levels are in use; -ENOSPC. */
+int must_check evtchn_expand_array(struct domain *d, mfn_t mfn);
+/* -EINVAL: no such port or priority; -ENOSYS: two levels are in use. */
+int must_check evtchn_set_priority(struct domain *d, evtchn_port_t port, uint32_t priority);
 
 /* Raise a per-vCPU VIRQ (timer, debug) on @v; nothing happens when unbound. */
 void evtchn_raise_virq(struct vcpu *v, uint32_t virq);

@@ -87,13 +87,18 @@ int evtchn_take(struct domain *d, enum evtchn_state state, uint32_t vcpu, struct
     if (READ_ONCE(d->life) != DOMAIN_ALIVE) {
         return -EINVAL; /* its end closes what it has, and nothing may follow */
     }
-    if (domain_vcpu(d, vcpu) == NULL) {
+    if (domain_vcpu(d, vcpu) == NULL || d->vcpus[0] == NULL) {
         return -ENOENT;
+    }
+    if (d->evtchn->is_leaving_fifo) {
+        log_guest(d->id, "no event channel is given while all are closed");
+        return -EBUSY;
     }
     rc = find_free(d, c);
     if (rc == 0) {
         d->evtchn->first_free = (*c)->port + 1;
-        (*c)->vcpu = (uint16_t)vcpu;
+        WRITE_ONCE((*c)->vcpu, (uint16_t)vcpu);
+        WRITE_ONCE((*c)->priority, EVTCHN_FIFO_PRIORITY_DEFAULT);
         (*c)->state = (uint8_t)state;
         count_used(*c, 1);
     }
@@ -108,8 +113,12 @@ void evtchn_free_entry(struct evtchn *c)
     c->state = EVTCHN_FREE;
     c->number = 0;
     WRITE_ONCE(c->vcpu, 0);
-    bit_atomic_clear(d->shared_info->evtchn_pending, c->port);
-    bit_atomic_clear(d->shared_info->evtchn_mask, c->port);
+    if (d->evtchn->fifo != NULL) {
+        fifo_clear(d->evtchn->fifo, c);
+    } else {
+        bit_atomic_clear(d->shared_info->evtchn_pending, c->port);
+        bit_atomic_clear(d->shared_info->evtchn_mask, c->port);
+    }
     d->evtchn->first_free = min(d->evtchn->first_free, c->port);
     count_used(c, -1);
 }
@@ -246,6 +255,18 @@ int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_por
     return rc;
 }
 
+/* Its vCPU has changed, or its mask: if it is pending and not masked, that vCPU must hear of it. */
+static void tell_if_pending(struct evtchn *c)
+{
+    struct domain *d = c->owner;
+
+    if (d->evtchn->fifo != NULL) {
+        fifo_relink(d->evtchn->fifo, c);
+    } else if (bit_test(d->shared_info->evtchn_pending, c->port)) {
+        evtchn_notify(d, d->shared_info, c->port, d->vcpus[c->vcpu]);
+    }
+}
+
 int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
 {
     const struct vcpu *v = domain_vcpu(d, vcpu);
@@ -265,6 +286,7 @@ int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         if (c->state == EVTCHN_PIRQ) {
             pirq_follow(d, c->number, v);
         }
+        tell_if_pending(c);
     }
     spin_unlock(&d->evtchn->lock);
     return rc;
@@ -357,7 +379,7 @@ int evtchn_reset(struct domain *d)
             return -ERESTART;
         }
     }
-    return 0;
+    return fifo_leave(d);
 }
 
 /* ------------------------------------------------------------- sending -- */
@@ -378,20 +400,37 @@ long evtchn_send(struct domain *d, evtchn_port_t port)
     return 0;
 }
 
-/* Ports that are free have bits, too; those for which there is no memory yet have never been in
- * use. */
+/*
+ * Ports that are free have bits, too; those for which there is no memory yet
+ * have never been in use.  Locked, as a port that is free does not keep the
+ * guest's pages from being given back.
+ */
 int evtchn_unmask(struct domain *d, evtchn_port_t port)
 {
-    const struct evtchn *c = evtchn_entry(d->evtchn, port);
+    struct evtchn_table *t = d->evtchn;
+    struct evtchn *c;
+
+    spin_lock(&t->lock);
+    c = evtchn_entry(t, port);
+    if (c != NULL && t->fifo != NULL) {
+        fifo_unmask(t->fifo, c);
+    } else if (c != NULL && bit_atomic_test_clear(d->shared_info->evtchn_mask, c->port)) {
+        tell_if_pending(c);
+    }
+    spin_unlock(&t->lock);
+    return c != NULL ? 0 : -EINVAL;
+}
+
+bool evtchn_is_pending(const struct domain *d, evtchn_port_t port)
+{
+    const struct evtchn_table *t = d->evtchn;
+    const struct evtchn *c = evtchn_entry(t, port);
 
     if (c == NULL) {
-        return -EINVAL;
+        return false;
     }
-    if (bit_atomic_test_clear(d->shared_info->evtchn_mask, c->port) &&
-        bit_test(d->shared_info->evtchn_pending, c->port)) {
-        evtchn_notify(d->shared_info, c->port, d->vcpus[READ_ONCE(c->vcpu)]);
-    }
-    return 0;
+    return t->fifo != NULL ? fifo_is_pending(t->fifo, c)
+                           : bit_test(d->shared_info->evtchn_pending, c->port);
 }
 
 static void describe(const struct evtchn *c, struct evtchn_status *s)
@@ -442,8 +481,8 @@ void evtchn_show(struct domain *d)
 {
     struct evtchn_table *t = d->evtchn;
 
-    log_info("d%u: %u of %u event channels in use, %u at most", d->id, t->nr_used, t->nr_ports - 1,
-             t->most_used);
+    log_info("d%u: %u of %u event channels in use, %u at most, %s", d->id, t->nr_used,
+             t->nr_ports - 1, t->most_used, t->fifo != NULL ? "queues" : "two levels");
     for (evtchn_port_t port = 1; port < t->nr_pages * EVTCHNS_PER_PAGE; port++) {
         static const char *const words[] = { [EVTCHNSTAT_unbound] = "awaits domain",
                                              [EVTCHNSTAT_interdomain] = "to domain",
@@ -451,7 +490,11 @@ void evtchn_show(struct domain *d)
                                              [EVTCHNSTAT_virq] = "virq",
                                              [EVTCHNSTAT_ipi] = "ipi" };
         struct evtchn_status s = { .port = port };
+        bool is_pending;
 
+        spin_lock(&t->lock);
+        is_pending = evtchn_is_pending(d, port);
+        spin_unlock(&t->lock);
         if (evtchn_status(d, &s) != 0 || s.status == EVTCHNSTAT_closed) {
             continue;
         }
@@ -459,7 +502,7 @@ void evtchn_show(struct domain *d)
                  s.status == EVTCHNSTAT_unbound || s.status == EVTCHNSTAT_interdomain
                      ? s.u.unbound.dom
                      : s.u.virq,
-                 bit_test(d->shared_info->evtchn_pending, port) ? ", pending" : "");
+                 is_pending ? ", pending" : "");
     }
 }
 
@@ -474,8 +517,9 @@ static int evtchn_create(struct domain *d, const struct domain_config *config)
         return -ENOMEM;
     }
     spin_lock_init(&t->lock, LOCK_RANK_EVTCHN);
-    t->nr_ports = min(config->max_evtchn_port, (uint32_t)EVTCHN_2L_PORTS - 1) + 1;
-    t->nr_pages = (t->nr_ports + EVTCHNS_PER_PAGE - 1) / EVTCHNS_PER_PAGE;
+    t->max_ports = min(config->max_evtchn_port, (uint32_t)EVTCHN_FIFO_NR_CHANNELS - 1) + 1;
+    t->nr_ports = min(t->max_ports, (uint32_t)EVTCHN_2L_PORTS);
+    t->nr_pages = (t->max_ports + (uint32_t)EVTCHNS_PER_PAGE - 1) / EVTCHNS_PER_PAGE;
     t->first_free = 1;
     t->pages = heap_alloc(t->nr_pages * sizeof(t->pages[0]));
     d->evtchn = t;
@@ -494,6 +538,7 @@ static int evtchn_vcpu_create(struct vcpu *v)
     if (v->events == NULL) {
         return -ENOMEM;
     }
+    spin_lock_init(&v->events->queue_lock, LOCK_RANK_EVTCHN_QUEUE);
     vtimer_vcpu_create(v);
     return 0;
 }
@@ -501,6 +546,11 @@ static int evtchn_vcpu_create(struct vcpu *v)
 static void do_nothing(void *unused)
 {
     (void)unused;
+}
+
+void evtchn_quiesce(void)
+{
+    cpu_call_mask(&cpus_online, do_nothing, NULL);
 }
 
 /*
@@ -522,8 +572,8 @@ static int evtchn_destroy_step(struct domain *d)
     for_each_vcpu(d, v, i) {
         vtimer_vcpu_stop(v);
     }
-    cpu_call_mask(&cpus_online, do_nothing, NULL);
-    return 0;
+    evtchn_quiesce();
+    return fifo_leave(d) == 0 ? 0 : -ERESTART;
 }
 
 static void evtchn_vcpu_free(struct vcpu *v)

@@ -21,6 +21,9 @@ union event_args {
     struct evtchn_status status;
     struct evtchn_unmask unmask;
     struct evtchn_reset reset;
+    struct evtchn_init_control init_control;
+    struct evtchn_expand_array expand_array;
+    struct evtchn_set_priority set_priority;
 };
 
 static_assert(offsetof(struct evtchn_alloc_unbound, dom) == 0, "as the frame takes it");
@@ -80,6 +83,24 @@ static long op_reset(struct domain *d, union event_args *a)
     return evtchn_reset(d);
 }
 
+/* An answer that cannot be told leaves the control block in use: it is the caller's own. */
+static long op_init_control(struct domain *d, union event_args *a)
+{
+    a->init_control.link_bits = EVTCHN_FIFO_LINK_BITS;
+    return evtchn_init_control(d, a->init_control.vcpu, MFN(a->init_control.control_gfn),
+                               a->init_control.offset);
+}
+
+static long op_expand_array(struct domain *d, union event_args *a)
+{
+    return evtchn_expand_array(d, MFN(a->expand_array.array_gfn));
+}
+
+static long op_set_priority(struct domain *d, union event_args *a)
+{
+    return evtchn_set_priority(d, a->set_priority.port, a->set_priority.priority);
+}
+
 #define NAMES_DOMAIN 1u /* .dom is the domain whose channels are meant; else the caller's */
 #define ANSWERS      2u /* the structure is copied out */
 
@@ -104,6 +125,9 @@ static const struct event_op {
     OP(bind_vcpu),
     OP(unmask),
     OP(reset, .flags = NAMES_DOMAIN),
+    OP(init_control, .flags = ANSWERS),
+    OP(expand_array),
+    OP(set_priority),
 };
 
 /* Answer; a port whose number cannot be told is taken back. */

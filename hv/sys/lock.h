@@ -24,9 +24,10 @@ enum lock_rank {
     LOCK_RANK_EVTCHN,      /* a domain's event channels */
     LOCK_RANK_IRQ,         /* an interrupt line */
     LOCK_RANK_IOAPIC,
-    LOCK_RANK_SCHED,   /* a run queue */
-    LOCK_RANK_TIMER,   /* a CPU's timers */
-    LOCK_RANK_ACCOUNT, /* what a domain owns */
+    LOCK_RANK_EVTCHN_QUEUE, /* a vCPU's queues of events */
+    LOCK_RANK_SCHED,        /* a run queue */
+    LOCK_RANK_TIMER,        /* a CPU's timers */
+    LOCK_RANK_ACCOUNT,      /* what a domain owns */
     LOCK_RANK_HEAP,
     LOCK_RANK_PAGING,  /* the hypervisor's own page tables */
     LOCK_RANK_PAGES,   /* the page allocator */
