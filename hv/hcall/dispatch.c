@@ -103,9 +103,6 @@ long hcall_restart(const uint64_t *args, unsigned int nr_args)
     return (long)r->rax; /* the number again */
 }
 
-/* Not from a list: it has no frame to return from, or no end. */
-#define NOT_IN_LISTS (1ull << __HYPERVISOR_iret | 1ull << __HYPERVISOR_multicall)
-
 static inline long call_one(const struct multicall_entry *e)
 {
     uint64_t op = e->op;
@@ -114,11 +111,24 @@ static inline long call_one(const struct multicall_entry *e)
         return -ENOSYS;
     }
     op &= array_index_mask(op, HYPERCALL_MAX);
-    if (unlikely(NOT_IN_LISTS >> op & 1)) {
-        return op == __HYPERVISOR_multicall ? -EINVAL : -ENOSYS;
+    if (unlikely(op == __HYPERVISOR_multicall)) {
+        return -EINVAL; /* a list in a list might have no end */
     }
     return hypercall_table[op](e->args[0], e->args[1], e->args[2], e->args[3], e->args[4],
                                e->args[5]);
+}
+
+/*
+ * The vCPU has left the kernel code that made the list: nothing is left to do,
+ * rax is what the frame said, any value, and the result is written if there is
+ * still an entry in this address space.
+ */
+static long end_by_iret(struct multicall_entry *at, uint32_t *left,
+                        const struct multicall_entry *entry)
+{
+    UNUSED(put_user64(entry->result, &at->result));
+    *left = 0;
+    return (long)entry->result;
 }
 
 /* Execute *@left entries from @at on, and count them there; @entry is for one at a time. */
@@ -132,6 +142,9 @@ static long run_list(struct multicall_entry *at, uint32_t *left, struct multical
             return -EFAULT;
         }
         entry->result = (xen_ulong_t)call_one(entry);
+        if (unlikely(entry->op == __HYPERVISOR_iret)) {
+            return end_by_iret(at, left, entry);
+        }
         if (unlikely(entry->result == (xen_ulong_t)-ERESTART)) {
             return copy_user_words(at, entry, sizeof(*entry) / 8) != 0 ? -EFAULT : -ERESTART;
         }
@@ -161,7 +174,7 @@ long hcall_multicall(uint64_t list, uint64_t nr, uint64_t c, uint64_t d, uint64_
     *this_cpu_ptr(mc_entry) = &entry;
     rc = run_list(user_addr(list), &left, &entry);
     *this_cpu_ptr(mc_entry) = NULL;
-    if (rc == -ERESTART) {
+    if (rc == -ERESTART && left > 0) {
         const uint64_t args[] = { list + ((uint32_t)nr - left) * sizeof(entry), left };
 
         return hcall_restart(args, ARRAY_SIZE(args));

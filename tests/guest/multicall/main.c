@@ -108,6 +108,31 @@ TEST(a_batch_that_unmaps_itself)
     page_free(page);
 }
 
+/* It leaves the batch: what follows is not carried out, and rax is the frame's. */
+TEST(a_return_from_an_exception_ends_the_batch)
+{
+    unsigned long rax = __HYPERVISOR_multicall, list = (unsigned long)calls, nr = 3,
+                  cs = FLAT_KERNEL_CS & ~3;
+
+    set_call(0, __HYPERVISOR_xen_version, XENVER_version, 0);
+    set_call(1, __HYPERVISOR_iret, 0, 0);
+    set_call(2, __HYPERVISOR_xen_version, XENVER_version, 0);
+    /* struct iret_context, from its end. */
+    __asm__ volatile(
+        "mov %%rsp, %%rdx\n\t"
+        "push $%c[ss]; push %%rdx; push $2; push %[cs]; lea 1f(%%rip), %%rcx; push %%rcx\n\t"
+        "push $0; push $0x22; push $0x11; push %[value]\n\t"
+        "syscall; ud2\n"
+        "1:"
+        : "+a"(rax), "+D"(list), "+S"(nr)
+        : [ss] "i"(FLAT_KERNEL_SS), [cs] "r"(cs), [value] "r"(-85ul)
+        : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory");
+    EXPECT(rax, -85);
+    EXPECT(calls[0].result, 4 << 16 | 17);
+    EXPECT(calls[1].result, -85);
+    EXPECT(calls[2].result, 0x5555);
+}
+
 TEST(events_come_after_a_batch)
 {
     long port = event_bind_ipi(0);
