@@ -79,7 +79,7 @@ static void console_softirq(void)
 void (*const softirq_handlers[NR_SOFTIRQS])(void) = {
     [SOFTIRQ_TIMER] = timer_softirq,   [SOFTIRQ_SCHEDULE] = sched_softirq,
     [SOFTIRQ_CALL] = cpu_call_softirq, [SOFTIRQ_CONSOLE] = console_softirq,
-    [SOFTIRQ_DOMAIN] = domain_softirq,
+    [SOFTIRQ_DOMAIN] = domain_softirq, [SOFTIRQ_NMI] = pv_nmi_softirq,
 };
 
 const struct domain_part *const domain_parts[] = { &memory_part, &pv_part, &evtchn_part,
@@ -286,6 +286,16 @@ __init static void find_machine(void)
     lapic_init(acpi_info.lapic, max_apic_id());
 }
 
+/* The boot CPU takes the machine's NMIs, by the pin that the tables tell. */
+__init static void wire_nmi(void)
+{
+    const struct acpi_nmi *nmi = acpi_nmi_of(lapic_id());
+
+    if (nmi) {
+        lapic_wire_nmi(nmi->lint, nmi->is_active_low);
+    }
+}
+
 /* On the boot CPU's own stack. */
 noinline __init static void start_on_own_stack(void)
 {
@@ -295,6 +305,7 @@ noinline __init static void start_on_own_stack(void)
     if (!cpu_init_this()) {
         panic("the boot CPU cannot be set up");
     }
+    wire_nmi();
     cpumask_set(&cpus_online, 0);
     fpu_init();
     fpu_init_cpu();

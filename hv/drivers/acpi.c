@@ -53,6 +53,28 @@ const struct acpi_table *acpi_find(const char *signature, uint32_t index)
     return NULL;
 }
 
+uint32_t acpi_id_of(uint32_t apic_id)
+{
+    for (uint32_t i = 0; i < acpi_info.nr_cpus; i++) {
+        if (acpi_info.cpus[i].apic_id == apic_id) {
+            return acpi_info.cpus[i].acpi_id;
+        }
+    }
+    return ~0u;
+}
+
+__init const struct acpi_nmi *acpi_nmi_of(uint32_t apic_id)
+{
+    for (uint32_t i = 0; i < acpi_info.nr_nmis; i++) {
+        const struct acpi_nmi *nmi = &acpi_info.nmis[i];
+
+        if (nmi->acpi_id == ACPI_ALL_CPUS || nmi->acpi_id == acpi_id_of(apic_id)) {
+            return nmi;
+        }
+    }
+    return NULL;
+}
+
 /* Map and check the table at @p. */
 static __init bool read_table(const struct acpi_mem_ops *mem, paddr_t p, struct acpi_table *t)
 {
@@ -247,6 +269,9 @@ static __init void read_madt_entry(const struct acpi_table *t, uint32_t at)
     case 2:
         add_override(t, at);
         break;
+    case 3: /* a GSI that is an NMI */
+        log_info("ACPI: the NMI at GSI %u is not used", get32(t, at + 4));
+        break;
     case 4: /* local APIC NMI */
         add_nmi(id == 0xff ? ACPI_ALL_CPUS : id, get16(t, at + 3), get8(t, at + 5));
         break;
@@ -266,7 +291,7 @@ static __init void read_madt_entry(const struct acpi_table *t, uint32_t at)
 
 /* Shortest length of each entry that read_madt_entry() looks into. */
 static const uint8_t madt_entry_len[] = {
-    [0] = 8, [1] = 12, [2] = 10, [4] = 6, [5] = 12, [9] = 16, [10] = 12
+    [0] = 8, [1] = 12, [2] = 10, [3] = 8, [4] = 6, [5] = 12, [9] = 16, [10] = 12
 };
 
 static __init void read_madt(const struct acpi_table *t)

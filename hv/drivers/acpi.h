@@ -128,3 +128,9 @@ bool acpi_init(const struct acpi_mem_ops *mem, paddr_t rsdp);
 
 /* The table number @index (from 0) with @signature, or NULL. */
 const struct acpi_table *acpi_find(const char *signature, uint32_t index);
+
+/* The tables' number of the processor with local APIC @apic_id; ~0u if they do not have it. */
+uint32_t acpi_id_of(uint32_t apic_id);
+
+/* The local pin by which NMIs reach the processor with local APIC @apic_id, or NULL. */
+const struct acpi_nmi *acpi_nmi_of(uint32_t apic_id);

@@ -2,7 +2,6 @@
 /* domctl: what the processors of a domain are and do. */
 #include "hcall/domctl.h"
 
-#include "event/event.h"
 #include "hcall/cpu_policy.h"
 #include "mm/heap.h"
 #include "pv/pv.h"
@@ -94,7 +93,6 @@ long domctl_sendtrigger(struct domain *d, struct xen_domctl *op)
                  op->u.sendtrigger.trigger);
         return -ENOSYS;
     }
-    __atomic_fetch_or(&v->exit_work, EXIT_NMI, __ATOMIC_SEQ_CST);
-    evtchn_kick(v);
+    pv_send_nmi(v);
     return 0;
 }

@@ -93,17 +93,6 @@ static long op_firmware_info(struct xen_platform_op *op)
     }
 }
 
-/* The tables' number of the processor with local APIC @apic_id. */
-static uint32_t acpi_id_of(uint32_t apic_id)
-{
-    for (uint32_t i = 0; i < acpi_info.nr_cpus; i++) {
-        if (acpi_info.cpus[i].apic_id == apic_id) {
-            return acpi_info.cpus[i].acpi_id;
-        }
-    }
-    return ~0u;
-}
-
 static long op_get_cpuinfo(struct xen_platform_op *op)
 {
     struct xenpf_pcpuinfo *info = &op->u.pcpu_info;

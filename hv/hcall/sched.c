@@ -266,8 +266,7 @@ static long vcpu_register_info(struct vcpu *v, struct guest_ptr arg)
 static long vcpu_send_nmi(struct vcpu *v, struct guest_ptr arg)
 {
     (void)arg;
-    __atomic_fetch_or(&v->exit_work, EXIT_NMI, __ATOMIC_SEQ_CST);
-    evtchn_kick(v);
+    pv_send_nmi(v);
     return 0;
 }
 

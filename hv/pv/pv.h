@@ -31,6 +31,10 @@ void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error);
 void pv_leave(struct sched_unit *u);
 void pv_enter(struct sched_unit *u);
 
+/* ----- for softirq_handlers ----- */
+/* The machine raised an NMI: dom0's first vCPU gets it. */
+void pv_nmi_softirq(void);
+
 /* ----- for hcall/ ----- */
 
 /* Change between guest-kernel and guest-user mode.  False: no user page table; the domain is
@@ -39,6 +43,9 @@ bool pv_toggle_mode(struct vcpu *v);
 
 /* The iret hypercall; the value for the guest's rax. */
 long pv_iret(struct vcpu *v);
+
+/* An NMI for @v, running or not. */
+void pv_send_nmi(struct vcpu *v);
 
 /* Deliver exception @vector to @v, which is current, through its trap table. */
 void pv_inject(struct vcpu *v, unsigned int vector, uint32_t error);

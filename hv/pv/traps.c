@@ -11,7 +11,9 @@
  */
 #include "pv/internal.h"
 
+#include "event/event.h"
 #include "pv/descriptors.h"
+#include "sys/softirq.h"
 #include "x86/desc.h"
 #include "x86/entry.h"
 #include "x86/guest_state.h"
@@ -122,14 +124,29 @@ void pv_exception(struct vcpu *v)
     }
 }
 
+/* A CPU on the point of halting sees it at its next interrupt: an NMI hurries nobody. */
 void pv_nmi(void)
 {
-    struct domain *d = current()->domain;
+    softirq_raise(SOFTIRQ_NMI);
+}
 
-    /* For the hardware domain to find out the reason; delivered by its next way out. */
-    if (d->is_hardware && current()->id == 0) {
-        __atomic_fetch_or(&current()->exit_work, EXIT_NMI, __ATOMIC_SEQ_CST);
+/* For the hardware domain to find out the reason, whoever ran when it came. */
+void pv_nmi_softirq(void)
+{
+    struct domain *d = domain_get(0);
+
+    if (d != NULL) {
+        if (domain_vcpu(d, 0) != NULL) {
+            pv_send_nmi(domain_vcpu(d, 0));
+        }
+        domain_put(d);
     }
+}
+
+void pv_send_nmi(struct vcpu *v)
+{
+    __atomic_fetch_or(&v->exit_work, EXIT_NMI, __ATOMIC_SEQ_CST);
+    evtchn_kick(v);
 }
 
 /* Deliver one of those held back; it masks the others till the guest's next iret. */

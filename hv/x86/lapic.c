@@ -35,6 +35,7 @@
 #define REG_LVT_LINT0     0x350
 #define REG_LVT_LINT1     0x360
 #define LVT_NMI           0x00400
+#define LVT_ACTIVE_LOW    0x02000
 #define REG_LVT_ERROR     0x370
 #define REG_TIMER_INITIAL 0x380
 #define REG_TIMER_CURRENT 0x390
@@ -111,6 +112,15 @@ void lapic_init_cpu(void)
     for (unsigned int i = 0; i < 256; i++) {
         reg_write(REG_EOI, 0);
     }
+}
+
+/* The trigger mode is left alone: an NMI is always taken at its edge (SDM vol. 3, 11.5.1). */
+__init void lapic_wire_nmi(unsigned int lint, bool is_active_low)
+{
+    uint32_t value = LVT_NMI | (is_active_low ? LVT_ACTIVE_LOW : 0);
+
+    reg_write(REG_LVT_LINT0, lint == 0 ? value : LVT_MASKED);
+    reg_write(REG_LVT_LINT1, lint == 1 ? value : LVT_MASKED);
 }
 
 bool lapic_is_x2apic(void)

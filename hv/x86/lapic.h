@@ -14,8 +14,12 @@
  */
 void lapic_init(paddr_t base, uint32_t max_apic_id);
 
-/* Switch this CPU's on: spurious and error vectors, all sources masked. */
+/* Switch this CPU's on: spurious and error vectors; masked is all but the boot CPU's NMI pin. */
 void lapic_init_cpu(void);
+
+/* NMIs reach this CPU by its local pin @lint, 0 or 1, and not by the other; without this call the
+ * boot CPU takes them by pin 1. */
+void lapic_wire_nmi(unsigned int lint, bool is_active_low);
 
 bool lapic_is_x2apic(void);
 uint32_t lapic_id(void); /* this CPU's APIC id */

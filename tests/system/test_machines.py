@@ -2,10 +2,11 @@
 """dom0 sees and uses all of the machine: CPUs, memory, disks; on many kinds of machine."""
 
 import re
+import socket
 
 import pytest
 
-from dom0 import disk_args, network_args, run_script, sha256, DISK
+from dom0 import disk_args, network_args, run_script, script_machine, sha256, DISK
 
 full = pytest.mark.full
 
@@ -95,3 +96,17 @@ dd if=/dev/{device} bs=1M skip=16 count=2 2>/dev/null | cmp - /written && echo s
 """, args=disk_args(kind), smp=2, deadline_s=240)
     assert f"first: {sha256(DISK, 16 << 20)}" in text
     assert "same\n" in text
+
+
+def test_nmis_reach_a_dom0_that_sleeps(tmp_path):
+    """By the local pin that the tables name.  Several, as dom0 may happen to be awake."""
+    monitor = str(tmp_path / "monitor")
+    with script_machine(tmp_path, "echo ready; sleep 1000",
+                        args=["-monitor", f"unix:{monitor},server=on,wait=off"]) as pc:
+        pc.wait_for("ready\n")
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(monitor)
+            for _ in range(8):
+                seen = len(pc.text)
+                control.send(b"nmi\n")
+                pc.wait_for("Dazed and confused, but trying to continue", start=seen)

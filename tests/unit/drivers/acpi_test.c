@@ -301,6 +301,28 @@ static void too_many_of_anything_are_left_out(void **state)
     assert_int_equal(acpi_info.nr_nmis, ACPI_MAX_NMIS);
 }
 
+static void the_pin_of_nmis_is_that_of_the_processor(void **state)
+{
+    static const uint8_t cpu3[16] = { 9, 16, 0, 0, 44, 1, 0, 0, 1, 0, 0, 0, 3 };
+    static const uint8_t nmi3[12] = { 10, 12, 3, 0, 3, 0, 0, 0, 0 };
+    static const uint8_t source[8] = { 3, 8, 0, 0, 20 };
+
+    acpi_info.nr_nmis = 0;
+    assert_null(acpi_nmi_of(0));
+    madt_len = 44;
+    add_entry(cpu3, 16);
+    add_entry(source, 8);
+    add_entry(nmi3, 12);
+    put_table(MADT, "APIC", madt_len);
+    assert_true(acpi_init(&ops, PADDR(RSDP)));
+    assert_int_equal(acpi_id_of(300), 3);
+    assert_int_equal(acpi_id_of(0), ~0u);
+    assert_null(acpi_nmi_of(0));
+    assert_non_null(acpi_nmi_of(300));
+    assert_int_equal(acpi_nmi_of(300)->lint, 0);
+    assert_true(acpi_nmi_of(300)->is_active_low);
+}
+
 /* Whatever single byte is wrong, or made right again by its sum, nothing is read out of bounds. */
 static void any_byte_may_be_hostile(void **state)
 {
@@ -372,6 +394,7 @@ int main(void)
         TEST(a_short_fadt_has_no_late_fields),
         TEST(a_broken_madt_entry_ends_the_walk),
         TEST(too_many_of_anything_are_left_out),
+        TEST(the_pin_of_nmis_is_that_of_the_processor),
         TEST(any_byte_may_be_hostile),
         TEST(random_tables_do_no_harm),
         TEST(a_length_beyond_memory_is_refused),
