@@ -84,6 +84,15 @@ struct domain {
     uint32_t drain_head;       /* [p] first frame of the drain list; DRAIN_NONE */
     struct cpumask dirty_cpus; /* [a] CPUs whose TLBs may hold mappings of its address spaces */
 
+    struct domain_log {
+        bool is_kept, was_kept; /* [p] frames that are written are noted; were so ever */
+        uint8_t op, phase;      /* [l] what is being done with it, MMU_LOG_...; how far */
+        uint32_t vcpu;          /* [p] to go on with */
+        uint64_t at;            /* [p] frame or part of an address space to go on with */
+        uint32_t nr_written;    /* [p] frames found by this operation */
+        uint32_t nr_faults;     /* [p] of the guest, since the log was last cleared */
+    } log;                      /* pv/log_dirty */
+
     struct rangeset ioports;  /* [l] I/O ports it may use */
     struct rangeset iomem;    /* [p] frame numbers of device memory it may map */
     struct rangeset iomem_ro; /* [p] those it may map read-only */

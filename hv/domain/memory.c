@@ -172,7 +172,8 @@ static void own(struct domain *d, mfn_t mfn, unsigned int order)
     struct frame *f = frame_of(mfn);
 
     for (uint64_t i = 0; i < 1ull << order; i++) {
-        __atomic_store_n(&f[i].ref, FRAME_ALLOCATED | FRAME_REF_ONE | d->id, __ATOMIC_RELEASE);
+        __atomic_store_n(&f[i].ref, FRAME_ALLOCATED | FRAME_WRITTEN | FRAME_REF_ONE | d->id,
+                         __ATOMIC_RELEASE);
     }
 }
 
@@ -268,11 +269,16 @@ void memory_released(domid_t owner, mfn_t mfn)
 /* Make a frame nobody's, if its allocation is its only reference. */
 static bool steal(struct domain *d, mfn_t mfn)
 {
-    uint64_t expected = FRAME_ALLOCATED | FRAME_REF_ONE | d->id;
+    struct frame *f = frame_named(mfn);
+    uint64_t old;
 
-    return frame_valid(mfn) &&
-           __atomic_compare_exchange_n(&frame_named(mfn)->ref, &expected, DOMID_INVALID, false,
-                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    if (!frame_valid(mfn)) {
+        return false;
+    }
+    old = READ_ONCE(f->ref);
+    return (old & ~FRAME_WRITTEN) == (FRAME_ALLOCATED | FRAME_REF_ONE | d->id) &&
+           __atomic_compare_exchange_n(&f->ref, &old, DOMID_INVALID, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
 }
 
 static inline mfn_t block_frame(const struct memory_blocks *b, uint64_t i)
@@ -383,6 +389,17 @@ static bool next_region(struct domain *d, uint64_t *region)
     }
     *region = at;
     return false;
+}
+
+bool memory_next_region(struct domain *d, uint64_t *mfn)
+{
+    uint64_t region = *mfn >> REGION_SHIFT;
+
+    if (!next_region(d, &region)) {
+        return false;
+    }
+    *mfn = max(*mfn, region << REGION_SHIFT);
+    return true;
 }
 
 bool memory_walk_step(struct domain *d, enum memory_walk which,

@@ -81,6 +81,10 @@ enum memory_walk {
 bool memory_walk_step(struct domain *d, enum memory_walk which,
                       void (*fn)(struct domain *d, struct frame *f));
 
+/* Move *@mfn on to the first frame at or behind it of a region where @d may have any; false: there
+ * is none. */
+bool memory_next_region(struct domain *d, uint64_t *mfn);
+
 /* Free all that is allocated to @d, which is dying: 0 or -ERESTART.  What others map stays until
  * they unmap it. */
 int must_check memory_destroy_step(struct domain *d);

@@ -30,4 +30,4 @@ domctl_fn domctl_getvcpuinfo, domctl_get_cpu_policy, domctl_set_cpu_policy, domc
 domctl_fn domctl_setvcpucontext;
 
 /* domctl_memory.c: frames and page tables */
-domctl_fn domctl_max_mem;
+domctl_fn domctl_max_mem, domctl_getpageframeinfo3, domctl_shadow_op;

@@ -41,6 +41,8 @@ static_assert(sizeof(struct frame) == 16, "16 bytes a frame is the memory we pro
 #define FRAME_SHARED_RO (1ull << 59) /* FRAME_HV: its owner may map it read-only */
 #define FRAME_SHARED_RW (1ull << 58) /* FRAME_HV: its owner may map it writable */
 #define FRAME_BROKEN    (1ull << 57) /* never use it */
+#define FRAME_WRITTEN                                                                              \
+    (1ull << 56) /* became writable, or was changed by us, since this was cleared */
 
 enum frame_type {
     FT_NONE,
@@ -139,6 +141,14 @@ static inline bool must_check frame_get(struct frame *f, domid_t owner)
     } while (!__atomic_compare_exchange_n(&f->ref, &old, old + FRAME_REF_ONE, false,
                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     return true;
+}
+
+/* @f, which somebody holds, is not what it was. */
+static inline void frame_mark_written(struct frame *f)
+{
+    if (!(READ_ONCE(f->ref) & FRAME_WRITTEN)) {
+        __atomic_or_fetch(&f->ref, FRAME_WRITTEN, __ATOMIC_SEQ_CST);
+    }
 }
 
 /* The last reference went: tell the owner's account and free the frame (mm/frame.c). */

@@ -59,6 +59,9 @@ bool frame_use_writable(struct frame *f, const struct cpumask *mappers, uint64_t
             return false;
         }
     } while (!exchange(f, &old, new));
+    /* After the exchange: who clears the mark and finds the frame not writable then may rely on it.
+     */
+    frame_mark_written(f);
     return true;
 }
 

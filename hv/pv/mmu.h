@@ -110,5 +110,47 @@ void mmu_tlb_cpus(const struct domain *d, const uint64_t *vcpus, uint32_t nr_bit
 /* The level-1 entry that maps @va below the L4 at @cr3, as it is now; 0: nothing maps it. */
 uint64_t mmu_walk(uint64_t cr3, uint64_t va);
 
+/* What @mfn is used for; false: it is no frame of @d that can be asked about. */
+struct mmu_frame_use {
+    unsigned int level; /* of page tables; 0: it is none */
+    bool is_pinned;
+};
+bool must_check mmu_frame_use(struct domain *d, mfn_t mfn, struct mmu_frame_use *use);
+
+/*
+ * The log of frames written (log_dirty.c).  An operation is mmu_log_begin() and
+ * then mmu_log_step() as long as that says there is more; the domain is paused
+ * meanwhile.  To begin what is under way already is to go on with it.
+ *   -EBUSY   another operation is under way
+ *   -EINVAL  no log is kept, or START and one is
+ */
+enum mmu_log_op {
+    MMU_LOG_NONE,
+    MMU_LOG_START, /* keep a log; nothing is written yet */
+    MMU_LOG_CLEAN, /* report frames written since the last time */
+    MMU_LOG_PEEK,  /* the same, and report them again next time */
+    MMU_LOG_FINAL, /* CLEAN; and the guest's tables are its own again, so that all is written then
+                    */
+    MMU_LOG_STOP,
+};
+int must_check mmu_log_begin(struct domain *d, enum mmu_log_op op, bool *is_new);
+
+#define MMU_LOG_LIST_MAX 128u
+struct mmu_log_list {
+    uint64_t pfns[MMU_LOG_LIST_MAX]; /* the owner's numbers; may be any, or twice there */
+    uint32_t nr;
+    uint32_t nr_written, nr_faults; /* so far: frames reported, the guest's faults on the way */
+};
+/* True: there is more. */
+bool must_check mmu_log_step(struct domain *d, struct mmu_log_list *l);
+/* Give up before the last step: what was to be reported is lost. */
+void mmu_log_end(struct domain *d);
+
+/*
+ * @v, which is current, or we for it, could not write to @va, which is mapped
+ * read-only.  True: it may be tried again.
+ */
+bool mmu_log_fault(struct vcpu *v, uint64_t va);
+
 /* Once, at start, with the processor's features known. */
 void mmu_init(void);

@@ -91,6 +91,20 @@ int mmu_unpin(struct domain *d, mfn_t mfn)
     return rc;
 }
 
+bool mmu_frame_use(struct domain *d, mfn_t mfn, struct mmu_frame_use *use)
+{
+    const struct frame *f = frame_named(mfn);
+    uint64_t word;
+
+    if (!frame_valid(mfn) || !pt_owns(d, f)) {
+        return false;
+    }
+    word = READ_ONCE(f->type);
+    use->level = word & FRAME_RESIDUE ? 0 : pt_level(word);
+    use->is_pinned = use->level != 0 && (word & FRAME_PINNED);
+    return true;
+}
+
 /* --- the tables of vCPUs --- */
 
 /* Change @slot, one of @v's two, to @cr3; an L4 there holds a use. */

@@ -13,6 +13,7 @@
 
 #include "event/event.h"
 #include "pv/descriptors.h"
+#include "pv/mmu.h"
 #include "sys/softirq.h"
 #include "x86/desc.h"
 #include "x86/entry.h"
@@ -83,6 +84,11 @@ static void trap_gp(struct vcpu *v)
     }
 }
 
+bool pv_fault_in_hv(uint64_t va)
+{
+    return !current()->is_idle && mmu_log_fault(current(), va);
+}
+
 static void trap_pf(struct vcpu *v)
 {
     uint64_t addr = read_cr2();
@@ -94,7 +100,7 @@ static void trap_pf(struct vcpu *v)
             return;
         }
     } else if ((error & (PF_PRESENT_WRITE | PFEC_RESERVED)) == PF_PRESENT_WRITE && v->in_kernel &&
-               pv_emulate_pt_write(v, addr)) {
+               (mmu_log_fault(v, addr) || pv_emulate_pt_write(v, addr))) {
         return;
     }
     pv_inject_page_fault(v, addr, error & ~PFEC_RESERVED);

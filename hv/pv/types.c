@@ -169,6 +169,8 @@ static int check_table(struct pt_ctx *c, struct frame *f, unsigned int level, un
     unsigned int nr =
         level == 1 ? check_l1(c, table, from, &rc) : check_upper(c, table, level, from, &rc);
 
+    pt_note_change(c, table);
+
     if (likely(rc == 0)) {
         if (level == 4) {
             memcpy(&table[LAYOUT_SLOT_FIRST], &hv_l4[LAYOUT_SLOT_FIRST],

@@ -161,6 +161,14 @@ int must_check pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e);
 /* The rest of it for a frame that is referenced already; a failure drops the reference. */
 int must_check pt_get_writable(struct pt_ctx *c, struct frame *f, uint64_t e);
 
+/* A frame of the domain's, a table, is about to be changed by us. */
+static always_inline void pt_note_change(const struct pt_ctx *c, const void *entry)
+{
+    if (unlikely(c->d->log.is_kept)) {
+        frame_mark_written(frame_of(virt_to_mfn(entry)));
+    }
+}
+
 static always_inline bool pt_exchange(uint64_t *word, uint64_t *old, uint64_t new)
 {
     return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);

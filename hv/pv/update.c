@@ -75,6 +75,7 @@ static always_inline int update_entry(struct pt_ctx *c, uint64_t *entry, unsigne
         return rc;
     }
     old = exchange(entry, new, old & new &PTE_P ? keep : 0);
+    pt_note_change(c, entry);
     put_old(c, old, new, level);
     return 0;
 }
@@ -163,6 +164,7 @@ static noinline int update_m2p(struct pt_ctx *c, uint64_t at, uint64_t pfn)
         return pt_refuse(c, "an M2P entry is for a frame of the hypervisor", mfn.n);
     }
     m2p_set(mfn, pfn);
+    frame_mark_written(f);
     frame_put(f);
     return 0;
 }
@@ -321,6 +323,7 @@ static int exchange_expected(struct pt_ctx *c, uint64_t *entry, uint64_t old, ui
     }
     *swapped = pt_exchange(entry, &old, new);
     if (*swapped) {
+        pt_note_change(c, entry);
         put_old(c, old, new, 1);
     } else {
         /* The processor was faster with a bit; the entry still holds what it held. */

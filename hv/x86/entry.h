@@ -14,6 +14,7 @@
 #pragma once
 
 #include "lib/compiler.h"
+#include "lib/types.h"
 
 struct cpu_user_regs;
 struct vcpu;
@@ -47,6 +48,10 @@ extern const char entry_syscall[], entry_sysenter[], entry_iret[];
 /* From entry.S and trap_from_guest(): the guest's exception, any below 0x20 but NMI and #MC, or
  * VEC_INT80. */
 void pv_exception(struct vcpu *v);
+
+/* We could not write to a guest's memory at @va, mapped read-only, for the current vCPU.  True: it
+ * may be tried again. */
+bool pv_fault_in_hv(uint64_t va);
 
 /* An NMI that is not ours.  May run in the middle of anything: lock and print nothing. */
 void pv_nmi(void);

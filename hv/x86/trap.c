@@ -15,6 +15,7 @@
 #include "sys/log.h"
 #include "sys/panic.h"
 #include "x86/guest_state.h"
+#include "x86/insn.h"
 #include "x86/lapic.h"
 #include "x86/mcheck.h"
 #include "x86/regs.h"
@@ -152,6 +153,11 @@ void trap_from_hv(struct cpu_user_regs *regs)
     fixup = find_fixup(regs->rip);
     if (fixup == 0) {
         die(regs);
+    }
+    if (regs->entry_vector == VEC_PF &&
+        (regs->error_code & (PFEC_PRESENT | PFEC_WRITE)) == (PFEC_PRESENT | PFEC_WRITE) &&
+        pv_fault_in_hv(read_cr2())) {
+        return;
     }
     regs->rip = fixup;
 }

@@ -297,7 +297,8 @@ static void an_exchange_is_all_or_nothing(void **state)
     assert_int_equal(update(at(l1, 1), in[3] << PAGE_SHIFT | PAGE), 0);
     assert_int_equal(memory_exchange(guest, &give, &take, 0), -EINVAL);
     for (unsigned int i = 0; i < 4; i++) {
-        assert_int_equal(frame_of(MFN(in[i]))->ref & ~FRAME_REF_MASK, FRAME_ALLOCATED | guest->id);
+        assert_int_equal(frame_of(MFN(in[i]))->ref & ~FRAME_REF_MASK,
+                         FRAME_ALLOCATED | FRAME_WRITTEN | guest->id);
     }
     assert_int_equal(update(at(l1, 1), 0), 0);
     assert_int_equal(memory_exchange(guest, &give, &take, 13), -ENOMEM);
@@ -307,7 +308,7 @@ static void an_exchange_is_all_or_nothing(void **state)
     assert_true(out[0] + 4 <= 1ull << 13);
     for (unsigned int i = 0; i < 4; i++) {
         assert_int_equal(frame_of(MFN(out[0] + i))->ref,
-                         FRAME_ALLOCATED | FRAME_REF_ONE | guest->id);
+                         FRAME_ALLOCATED | FRAME_WRITTEN | FRAME_REF_ONE | guest->id);
         assert_int_equal(memory_free(guest, MFN(in[i])), -EINVAL);
         assert_int_equal(memory_free(guest, MFN(out[0] + i)), 0);
     }
@@ -405,7 +406,7 @@ static void nobody_writes_to_what_is_a_table(void **state)
     __atomic_store_n(&writer_stops, true, __ATOMIC_RELEASE);
     thrd_join(thread, NULL);
     assert_int_not_equal(pinned, 0);
-    assert_int_equal(contended->ref, FRAME_ALLOCATED | FRAME_REF_ONE | guest->id);
+    assert_int_equal(contended->ref, FRAME_ALLOCATED | FRAME_WRITTEN | FRAME_REF_ONE | guest->id);
 }
 
 int main(void)
