@@ -177,6 +177,20 @@ static void fill_start_info(const struct child *c, const struct layout *l)
     }
 }
 
+/* No upcall before the child has said where to. */
+static void mask_upcalls(const struct child *c)
+{
+    struct shared_info *info = (struct shared_info *)FILL_VA;
+
+    if (foreign_map(FILL_VA, c->shared_info_mfn, PTE_RW_PAGE, c->domid)) {
+        guest_die("cannot map shared_info of domain %u", c->domid);
+    }
+    for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
+        info->vcpu_info[i].evtchn_upcall_mask = 1;
+    }
+    unfill(info);
+}
+
 static void set_upper(const struct child *c, uint64_t table, unsigned int index, uint64_t target)
 {
     uint64_t *entries = fill(c, table);
@@ -300,6 +314,7 @@ long child_create(struct child *c, unsigned int nr_vcpus, child_fn *fn, uint64_t
         fill_image(c);
         fill_start_info(c, &l);
         fill_tables(c, &l);
+        mask_upcalls(c);
         rc = start_vcpu(c, &l, fn, arg);
     }
     if (rc) {
