@@ -82,8 +82,8 @@ void (*const softirq_handlers[NR_SOFTIRQS])(void) = {
     [SOFTIRQ_DOMAIN] = domain_softirq, [SOFTIRQ_NMI] = pv_nmi_softirq,
 };
 
-const struct domain_part *const domain_parts[] = { &memory_part, &pv_part, &evtchn_part,
-                                                   &grant_part, NULL };
+const struct domain_part *const domain_parts[] = { &memory_part, &pv_part,       &evtchn_part,
+                                                   &grant_part,  &watchdog_part, NULL };
 
 static void raise_dom_exc(void)
 {

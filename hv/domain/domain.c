@@ -63,6 +63,7 @@ static void init_fields(struct domain *d, const struct domain_config *config)
     d->is_privileged = config->is_privileged;
     d->is_hardware = config->is_hardware;
     d->is_xenstore = config->is_xenstore;
+    d->is_msr_relaxed = config->is_msr_relaxed;
     d->max_vcpus = config->max_vcpus;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     d->pause_by_toolstack = 1;
@@ -86,7 +87,7 @@ static int make_contents(struct domain *d, const struct domain_config *config)
     rc = sched_group_create(&d->sched, config->pool_id);
     if (rc != 0) {
         log_warn("d%u: there is no CPU pool %u", d->id, config->pool_id);
-        return rc;
+        return -ESRCH;
     }
     d->has_sched = true;
     d->vcpus = heap_alloc(config->max_vcpus * sizeof(d->vcpus[0]));

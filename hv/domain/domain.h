@@ -28,6 +28,7 @@ struct evtchn_table;
 struct grant_table;
 struct irq_domain;
 struct reservation_map;
+struct watchdogs;
 
 enum domain_life {
     DOMAIN_ALIVE,
@@ -35,7 +36,7 @@ enum domain_life {
     DOMAIN_DEAD,  /* they are; others hold references still */
 };
 
-#define SHUTDOWN_CODE_NONE 0xffu
+#define SHUTDOWN_CODE_NONE 0xffffu
 
 /* Of the time stamp counter, as the toolstack numbers them. */
 #define TSC_MODE_DEFAULT        0u
@@ -53,6 +54,8 @@ struct domain {
     bool is_debugged;      /* [a] the toolstack's mark */
     bool is_worked_on;     /* [a] by a toolstack's operation: others wait */
     uint8_t nr_parts_left; /* [t] DYING: parts that have not given back all */
+    bool has_run;          /* [t] the toolstack has unpaused it once */
+    bool is_msr_relaxed;   /* [c] unknown registers read as zero */
     struct domain *next;   /* of the pool, of those to be freed */
     struct spinlock lock;  /* LOCK_RANK_DOMAIN */
 
@@ -62,11 +65,14 @@ struct domain {
     struct vcpu **vcpus;         /* [c] by number; entries [l], NULL: not created */
     uint32_t pause_by_toolstack; /* [l] */
     bool is_shut_down; /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
-    uint8_t shutdown_code;      /* [l] SHUTDOWN_..., SHUTDOWN_CODE_NONE */
-    xen_domain_handle_t handle; /* [l] UUID */
-    int64_t time_offset_s;      /* [l] its wall clock is ahead of ours */
-    uint32_t tsc_mode;          /* [t] TSC_MODE_... */
-    uint32_t tsc_incarnation;   /* [t] */
+    uint16_t shutdown_code;      /* [l] SHUTDOWN_..., SHUTDOWN_CODE_NONE */
+    xen_domain_handle_t handle;  /* [l] UUID */
+    int64_t time_offset_s;       /* [l] its wall clock is ahead of ours */
+    uint32_t tsc_mode;           /* [t] TSC_MODE_... */
+    uint32_t tsc_incarnation;    /* [t] */
+    uint32_t tsc_khz;            /* [t] 0: the machine's */
+    uint64_t tsc_start_ns;       /* [t] system time at which its counter was zero */
+    struct watchdogs *watchdogs; /* domain/watchdog.c; NULL: never asked for */
 
     struct shared_info *shared_info; /* [c] direct map; frame FRAME_SHARED_RW, owner this domain */
     mfn_t shared_info_mfn;           /* [c] */
@@ -135,7 +141,7 @@ extern const struct domain_part *const domain_parts[];
 
 struct domain_config {
     domid_t id; /* DOMID_INVALID: the lowest free one above the last that was chosen */
-    bool is_privileged, is_hardware, is_xenstore;
+    bool is_privileged, is_hardware, is_xenstore, is_msr_relaxed;
     xen_domain_handle_t handle;
     uint32_t max_vcpus;       /* 1 .. DOMAIN_MAX_VCPUS */
     uint32_t pool_id;         /* of the CPUs it runs on */
@@ -146,7 +152,7 @@ struct domain_config {
 
 /*
  * A new domain, paused once, with no vCPUs and one reference, which is
- * domain_kill()'s to drop.  -EINVAL, -EEXIST (the number is taken), -ENOENT (the
+ * domain_kill()'s to drop.  -EINVAL, -EEXIST (the number is taken), -ESRCH (the
  * pool), -ENOMEM.
  */
 int must_check domain_create(const struct domain_config *config, struct domain **dp);
@@ -225,6 +231,10 @@ int must_check vcpu_create_idle(unsigned int cpu);
 /* SCHEDOP_shutdown: park all vCPUs, record @reason, tell dom0; for dom0 itself the machine follows.
  */
 void domain_shutdown(struct domain *d, uint8_t reason);
+
+/* SCHEDOP_watchdog.  Positive: the number of a new one; -EINVAL, -ENOSPC, -ENOMEM. */
+long must_check domain_watchdog(struct domain *d, uint32_t id, uint32_t timeout_s);
+extern const struct domain_part watchdog_part;
 
 /* Let a domain that is shut down go on where it was. */
 void domain_resume(struct domain *d);

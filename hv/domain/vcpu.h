@@ -65,6 +65,7 @@ struct pv_vcpu {
     mfn_t ldt_frames[PV_LDT_FRAMES];
     uint64_t cr0, cr4;    /* as the guest sees them: CR0_TS; CR4 bits that are the guest's */
     uint64_t xcr0;        /* the guest's; 0: no XSAVE here */
+    uint32_t tsc_aux;     /* MSR_TSC_AUX, where there is one */
     uint64_t dr[8];       /* debug registers 0-3, 6, 7 */
     uint32_t iopl;        /* virtual: 0 .. 3 */
     uint32_t iobmp_limit; /* ports covered by the guest's bitmap */

@@ -33,6 +33,7 @@ static const struct {
     [XEN_DOMCTL_max_mem] = { domctl_max_mem, 0 },
     [XEN_DOMCTL_getpageframeinfo3] = { domctl_getpageframeinfo3, UNORDERED },
     [XEN_DOMCTL_setvcpucontext] = { domctl_setvcpucontext, NOT_SELF | LIVING },
+    [XEN_DOMCTL_getvcpucontext] = { domctl_getvcpucontext, NOT_SELF },
     [XEN_DOMCTL_getvcpuinfo] = { domctl_getvcpuinfo, UNORDERED },
     [XEN_DOMCTL_max_vcpus] = { domctl_max_vcpus, NOT_SELF | LIVING },
     [XEN_DOMCTL_scheduler_op] = { domctl_scheduler, 0 },
@@ -48,6 +49,13 @@ static const struct {
     [XEN_DOMCTL_sendtrigger] = { domctl_sendtrigger, 0 },
     [XEN_DOMCTL_set_address_size] = { domctl_set_address_size, 0 },
     [XEN_DOMCTL_get_address_size] = { domctl_get_address_size, UNORDERED },
+    [XEN_DOMCTL_memory_mapping] = { domctl_memory_mapping, 0 },
+    [XEN_DOMCTL_set_ext_vcpucontext] = { domctl_set_ext_vcpucontext, NOT_SELF | LIVING },
+    [XEN_DOMCTL_get_ext_vcpucontext] = { domctl_get_ext_vcpucontext, 0 },
+    [XEN_DOMCTL_setvcpuextstate] = { domctl_setvcpuextstate, NOT_SELF | LIVING },
+    [XEN_DOMCTL_getvcpuextstate] = { domctl_getvcpuextstate, NOT_SELF },
+    [XEN_DOMCTL_get_vcpu_msrs] = { domctl_get_vcpu_msrs, NOT_SELF },
+    [XEN_DOMCTL_set_vcpu_msrs] = { domctl_set_vcpu_msrs, NOT_SELF | LIVING },
     [XEN_DOMCTL_gettscinfo] = { domctl_gettscinfo, NOT_SELF },
     [XEN_DOMCTL_settscinfo] = { domctl_settscinfo, NOT_SELF },
     [XEN_DOMCTL_set_virq_handler] = { op_set_virq_handler, LIVING },
@@ -57,11 +65,52 @@ static const struct {
     [XEN_DOMCTL_set_cpu_policy] = { domctl_set_cpu_policy, NOT_SELF | LIVING },
 };
 
-/* getdomaininfo answers for the first domain that has this number or a higher one. */
-static struct domain *target(const struct xen_domctl *op)
+/* What only other kinds of domain have, or hardware that is not there: the answers of 4.17. */
+static const struct {
+    uint32_t cmd;
+    int rc;
+} absent[] = {
+    { XEN_DOMCTL_gethvmcontext, -EINVAL },
+    { XEN_DOMCTL_sethvmcontext, -EINVAL },
+    { XEN_DOMCTL_ioport_mapping, -EOPNOTSUPP },
+    { XEN_DOMCTL_get_device_group, -EOPNOTSUPP },
+    { XEN_DOMCTL_debug_op, -EINVAL },
+    { XEN_DOMCTL_gethvmcontext_partial, -EINVAL },
+    { XEN_DOMCTL_set_broken_page_p2m, -EINVAL },
+    { XEN_DOMCTL_setvnumainfo, -EINVAL },
+    { XEN_DOMCTL_psr_alloc, -ENODEV },
+    { XEN_DOMCTL_soft_reset, -EINVAL },
+    { XEN_DOMCTL_vmtrace_op, -EINVAL },
+    { XEN_DOMCTL_get_paging_mempool_size, -EOPNOTSUPP },
+    { XEN_DOMCTL_set_paging_mempool_size, -EOPNOTSUPP },
+};
+
+/*
+ * getdomaininfo answers for the first domain that has this number or a higher
+ * one; nobody is meant by DOMID_SELF.
+ */
+static struct domain *target(const struct xen_domctl *op, long *rc)
 {
-    return op->cmd == XEN_DOMCTL_getdomaininfo ? domain_get_next(op->domain)
-                                               : domain_get(op->domain);
+    *rc = -ESRCH;
+    if (op->cmd == XEN_DOMCTL_getdomaininfo) {
+        *rc = op->domain >= DOMID_FIRST_RESERVED ? -EINVAL : -ESRCH;
+        return domain_get_next(op->domain);
+    }
+    return op->domain == DOMID_SELF ? NULL : domain_get(op->domain);
+}
+
+static int answer_absent(const struct domain *d, uint32_t cmd)
+{
+    int rc = -ENOSYS;
+
+    if (!current()->domain->is_privileged) {
+        return -EPERM;
+    }
+    for (unsigned int i = 0; i < ARRAY_SIZE(absent); i++) {
+        rc = absent[i].cmd == cmd ? absent[i].rc : rc;
+    }
+    log_warn("d%u: domctl %u is not offered", d->id, cmd);
+    return rc;
 }
 
 static bool may_call(uint32_t flags)
@@ -97,11 +146,7 @@ static long call_one(struct domain *d, struct xen_domctl *op, bool *is_done)
     long rc;
 
     if (op->cmd >= ARRAY_SIZE(ops) || ops[cmd].fn == NULL) {
-        if (!current()->domain->is_privileged) {
-            return -EPERM;
-        }
-        log_warn("d%u: domctl %u is not offered", d->id, op->cmd);
-        return -ENOSYS;
+        return answer_absent(d, op->cmd);
     }
     if (!may_call(ops[cmd].flags)) {
         return -EPERM;
@@ -155,9 +200,9 @@ long hcall_domctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
     if (op.cmd == XEN_DOMCTL_createdomain) {
         return create(GUEST_PTR(arg), &op);
     }
-    dom = target(&op);
+    dom = target(&op, &rc);
     if (dom == NULL) {
-        return -ESRCH;
+        return rc;
     }
     rc = call_one(dom, &op, &is_done);
     domain_put(dom);

@@ -21,6 +21,7 @@ domctl_fn domctl_setnodeaffinity, domctl_getnodeaffinity, domctl_hypercall_init;
 
 /* domctl_rights.c: ports, device memory, interrupts */
 domctl_fn domctl_ioport_permission, domctl_iomem_permission, domctl_irq_permission;
+domctl_fn domctl_memory_mapping;
 
 /* domctl_sched.c: shares of the processors */
 domctl_fn domctl_getaffinity, domctl_setaffinity, domctl_scheduler;
@@ -28,6 +29,11 @@ domctl_fn domctl_getaffinity, domctl_setaffinity, domctl_scheduler;
 /* domctl_vcpu.c: processors */
 domctl_fn domctl_getvcpuinfo, domctl_get_cpu_policy, domctl_set_cpu_policy, domctl_sendtrigger;
 domctl_fn domctl_setvcpucontext;
+
+/* domctl_state.c: their state, saved and restored */
+domctl_fn domctl_getvcpucontext, domctl_get_ext_vcpucontext, domctl_set_ext_vcpucontext;
+domctl_fn domctl_getvcpuextstate, domctl_setvcpuextstate;
+domctl_fn domctl_get_vcpu_msrs, domctl_set_vcpu_msrs;
 
 /* domctl_memory.c: frames and page tables */
 domctl_fn domctl_max_mem, domctl_getpageframeinfo3, domctl_shadow_op;

@@ -24,23 +24,29 @@ static const struct {
     const char *why;
 } refused_flags[] = {
     { ~CDF_KNOWN, "unknown flags" },
-    { XEN_DOMCTL_CDF_hvm, "hardware-virtualised domains are not offered" },
     { XEN_DOMCTL_CDF_hap, "only hardware-virtualised domains have nested paging" },
     { XEN_DOMCTL_CDF_s3_integrity, "memory is not checked over a suspend" },
-    { XEN_DOMCTL_CDF_oos_off, "only hardware-virtualised domains have shadow page tables" },
     { XEN_DOMCTL_CDF_iommu, "there is no IOMMU in use" },
     { XEN_DOMCTL_CDF_nested_virt, "paravirtual domains do not virtualise" },
     { XEN_DOMCTL_CDF_vpmu, "performance counters are not offered" },
 };
 
-static int refuse(const char *why, uint64_t number)
+static int refuse_as(int rc, const char *why, uint64_t number)
 {
     log_warn("a domain cannot be created: %s (%#lx)", why, number);
-    return -EINVAL;
+    return rc;
+}
+
+static int refuse(const char *why, uint64_t number)
+{
+    return refuse_as(-EINVAL, why, number);
 }
 
 static int check_flags(const struct xen_domctl_createdomain *c)
 {
+    if ((c->flags & (XEN_DOMCTL_CDF_hvm | ~CDF_KNOWN)) == XEN_DOMCTL_CDF_hvm) {
+        return refuse_as(-EOPNOTSUPP, "hardware-virtualised domains are not offered", c->flags);
+    }
     for (unsigned int i = 0; i < ARRAY_SIZE(refused_flags); i++) {
         if (c->flags & refused_flags[i].flag) {
             return refuse(refused_flags[i].why, c->flags);
@@ -57,10 +63,11 @@ static int check_arch(const struct xen_domctl_createdomain *c)
     if (c->vmtrace_size != 0) {
         return refuse("processor traces are not offered", c->vmtrace_size);
     }
-    if (c->arch.emulation_flags != 0) {
-        return refuse("paravirtual domains have no emulated devices", c->arch.emulation_flags);
+    if (c->arch.emulation_flags & ~XEN_X86_EMU_PIT) {
+        return refuse_as(-EOPNOTSUPP, "paravirtual domains have no emulated devices",
+                         c->arch.emulation_flags);
     }
-    if (c->arch.misc_flags != 0) {
+    if (c->arch.misc_flags & ~XEN_X86_MSR_RELAXED) {
         return refuse("unknown miscellaneous flags", c->arch.misc_flags);
     }
     return 0;
@@ -83,12 +90,12 @@ static int check_numbers(const struct xen_domctl_createdomain *c)
 }
 
 /* A limit that the creator may leave to us, and not raise. */
-static int take_limit(int32_t asked, uint32_t option, uint32_t usual, uint32_t *limit,
-                      const char *why)
+static int take_limit(int32_t asked, uint32_t least, uint32_t option, uint32_t usual,
+                      uint32_t *limit, const char *why)
 {
     uint32_t most = option != 0 ? option : usual;
 
-    if (asked >= 0 && (uint32_t)asked > most) {
+    if (asked >= 0 && ((uint32_t)asked > most || (uint32_t)asked < least)) {
         return refuse(why, (uint32_t)asked);
     }
     *limit = asked < 0 ? most : (uint32_t)asked;
@@ -102,16 +109,18 @@ static int make_config(const struct xen_domctl_createdomain *c, struct domain_co
     rc = rc != 0 ? rc : check_arch(c);
     rc = rc != 0 ? rc : check_numbers(c);
     if (rc == 0) {
-        rc = take_limit(c->max_grant_frames, hv_options.gnttab_max_frames, GRANT_FRAMES_DEFAULT,
-                        &config->max_grant_frames, "more grant table frames than the limit");
+        rc = take_limit(c->max_grant_frames, 1, hv_options.gnttab_max_frames, GRANT_FRAMES_DEFAULT,
+                        &config->max_grant_frames, "no such number of grant table frames");
     }
     if (rc == 0) {
-        rc = take_limit(c->max_maptrack_frames, hv_options.gnttab_max_maptrack_frames,
+        rc = take_limit(c->max_maptrack_frames, 0, hv_options.gnttab_max_maptrack_frames,
                         GRANT_MAPTRACK_FRAMES_DEFAULT, &config->max_maptrack_frames,
                         "more maptrack frames than the limit");
     }
     config->is_xenstore = c->flags & XEN_DOMCTL_CDF_xs_domain;
+    config->is_msr_relaxed = c->arch.misc_flags & XEN_X86_MSR_RELAXED;
     config->max_vcpus = c->max_vcpus;
+    config->pool_id = c->cpupool_id;
     config->max_evtchn_port = c->max_evtchn_port;
     memcpy(config->handle, c->handle, sizeof(config->handle));
     return rc;
@@ -177,6 +186,7 @@ long domctl_pause(struct domain *d, struct xen_domctl *op)
 long domctl_unpause(struct domain *d, struct xen_domctl *op)
 {
     (void)op;
+    d->has_run = true;
     return domain_unpause_by_toolstack(d);
 }
 
@@ -237,10 +247,12 @@ long domctl_set_address_size(struct domain *d, struct xen_domctl *op)
 
 long domctl_gettscinfo(struct domain *d, struct xen_domctl *op)
 {
+    bool is_native = d->tsc_mode == TSC_MODE_NEVER_EMULATE;
+
     op->u.tsc_info.tsc_mode = d->tsc_mode;
-    op->u.tsc_info.gtsc_khz = time_tsc_khz();
     op->u.tsc_info.incarnation = d->tsc_incarnation;
-    op->u.tsc_info.elapsed_nsec = time_now();
+    op->u.tsc_info.gtsc_khz = is_native ? 0 : d->tsc_khz != 0 ? d->tsc_khz : time_tsc_khz();
+    op->u.tsc_info.elapsed_nsec = is_native ? 0 : time_now() - d->tsc_start_ns;
     return 0;
 }
 
@@ -254,7 +266,9 @@ long domctl_settscinfo(struct domain *d, struct xen_domctl *op)
         return -EINVAL;
     }
     d->tsc_mode = t->tsc_mode;
-    d->tsc_incarnation = t->incarnation;
+    d->tsc_incarnation = t->incarnation + 1;
+    d->tsc_khz = t->gtsc_khz;
+    d->tsc_start_ns = time_now() - t->elapsed_nsec;
     return 0;
 }
 
@@ -288,7 +302,7 @@ long domctl_hypercall_init(struct domain *d, struct xen_domctl *op)
 
     if (!frame_valid(mfn) || !frame_get_writable(frame_named(mfn), d->id, &d->dirty_cpus, 0)) {
         log_warn("d%u: frame %#lx cannot be its hypercall page", d->id, mfn.n);
-        return -EACCES;
+        return -EINVAL;
     }
     pv_hypercall_page_fill(mfn_to_virt(mfn));
     frame_put_writable(frame_of(mfn));

@@ -3,9 +3,9 @@
 #include "hcall/domctl.h"
 
 #include "sys/log.h"
-#include "x86/features.h"
 
-#define PORTS 0x10000u
+#define PORTS       0x10000u
+#define MAPPING_MAX 64u
 
 /* Change @set, whose lock is held. */
 static int change(struct rangeset *set, uint64_t first, uint64_t last, bool is_given)
@@ -45,7 +45,7 @@ long domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
     uint64_t first = p->first_mfn, last = first + p->nr_mfns - 1;
     int rc = -EPERM;
 
-    if (last < first || last >> (cpu_features.phys_bits - PAGE_SHIFT) != 0) {
+    if (last < first) {
         return tell(d, "device memory, frames", first, last, -EINVAL);
     }
     if (rangeset_contains(&current()->domain->iomem, first, last)) {
@@ -67,4 +67,24 @@ long domctl_irq_permission(struct domain *d, struct xen_domctl *op)
         spin_unlock(&d->lock);
     }
     return tell(d, "interrupt", irq, irq, rc);
+}
+
+/* A paravirtual domain maps its device memory itself: that it has the right is all there is to it.
+ */
+long domctl_memory_mapping(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_memory_mapping *m = &op->u.memory_mapping;
+    uint64_t first = m->first_mfn, last = first + m->nr_mfns - 1;
+
+    if (last < first || m->first_gfn + m->nr_mfns - 1 < m->first_gfn) {
+        return tell(d, "device memory, frames", first, last, -EINVAL);
+    }
+    if (m->nr_mfns > MAPPING_MAX) {
+        return -E2BIG; /* the tools try again with less */
+    }
+    if (!rangeset_contains(&current()->domain->iomem, first, last) ||
+        (m->add_mapping && !rangeset_contains(&d->iomem, first, last))) {
+        return tell(d, "device memory, frames", first, last, -EPERM);
+    }
+    return 0;
 }

@@ -12,6 +12,9 @@ long domctl_getvcpuinfo(struct domain *d, struct xen_domctl *op)
     struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
     struct vcpu *v = domain_vcpu(d, info->vcpu);
 
+    if (info->vcpu >= d->max_vcpus) {
+        return -EINVAL;
+    }
     if (v == NULL) {
         return -ESRCH;
     }
@@ -39,6 +42,10 @@ long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
     const struct vcpu *v = domain_vcpu(d, 0);
 
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
+    if (d->has_run) {
+        log_warn("d%u: its CPU policy cannot change once it has run", d->id);
+        return -EEXIST;
+    }
     return v == NULL ? -ENOENT : cpu_policy_check(v, p);
 }
 
@@ -49,11 +56,18 @@ static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 
     domain_pause(v->domain);
     rc = pv_context_set(v, c);
-    if (rc == 0) {
-        WRITE_ONCE(v->is_online, (c->flags & VGCF_online) != 0);
-    }
     domain_unpause(v->domain);
     return rc;
+}
+
+/* Without a context, it is as if it had never been given one. */
+static long reset(struct vcpu *v)
+{
+    vcpu_pause(v);
+    v->is_online = v->is_initialised = false;
+    __atomic_store_n(&v->is_claimed, false, __ATOMIC_SEQ_CST);
+    vcpu_unpause(v);
+    return 0;
 }
 
 long domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
@@ -66,6 +80,9 @@ long domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
     if (v == NULL) {
         log_warn("d%u: there is no vCPU %u to be given a state", d->id, a->vcpu);
         return -EINVAL;
+    }
+    if (guest_ptr_null(guest_ptr_of(a->ctxt))) {
+        return reset(v);
     }
     c = heap_alloc(sizeof(*c));
     if (c == NULL) {
@@ -89,9 +106,12 @@ long domctl_sendtrigger(struct domain *d, struct xen_domctl *op)
         return -ESRCH;
     }
     if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI) {
-        log_warn("d%u: trigger %u is not for paravirtual domains", d->id,
-                 op->u.sendtrigger.trigger);
-        return -ENOSYS;
+        uint32_t trigger = op->u.sendtrigger.trigger;
+
+        log_warn("d%u: trigger %u is not for paravirtual domains", d->id, trigger);
+        return trigger == XEN_DOMCTL_SENDTRIGGER_POWER || trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP
+                   ? -EINVAL
+                   : -ENOSYS;
     }
     pv_send_nmi(v);
     return 0;

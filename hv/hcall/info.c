@@ -5,6 +5,7 @@
 #include "domain/memory.h"
 #include "event/event.h"
 #include "lib/string.h"
+#include "x86/features.h"
 
 /* What the vCPUs together are, and how many, and how long they ran. */
 static uint32_t vcpu_flags(const struct domain *d, struct xen_domctl_getdomaininfo *info)
@@ -42,6 +43,7 @@ void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->flags |= d->is_xenstore ? XEN_DOMINF_xs_domain : 0;
     info->flags |= (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
     info->cpupool = sched_group_pool(&d->sched);
+    info->gpaddr_bits = cpu_features.phys_bits;
     info->tot_pages = d->nr_pages;
     info->max_pages = d->max_pages;
     info->outstanding_pages = memory_claimed(d);

@@ -169,14 +169,14 @@ long hcall_platform_op(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_
     long rc;
 
     UNUSED(b, c, d, e, f);
-    if (!current()->domain->is_hardware) {
-        return -EPERM;
-    }
     if (copy_from_guest(&op, GUEST_PTR(arg), sizeof(op)) != 0) {
         return -EFAULT;
     }
     if (op.interface_version != XENPF_INTERFACE_VERSION) {
         return -EACCES;
+    }
+    if (!current()->domain->is_hardware) {
+        return -EPERM;
     }
     if (op.cmd >= ARRAY_SIZE(ops) || ops[op.cmd] == NULL) {
         return -ENOSYS;

@@ -73,11 +73,45 @@ static long op_shutdown_code(struct guest_ptr arg)
     return 0;
 }
 
+static long op_remote_shutdown(struct guest_ptr arg)
+{
+    struct sched_remote_shutdown s;
+    struct domain *d;
+
+    if (copy_from_guest(&s, arg, sizeof(s)) != 0) {
+        return -EFAULT;
+    }
+    d = s.domain_id == DOMID_SELF ? NULL : domain_get(s.domain_id);
+    if (d == NULL) {
+        return -ESRCH;
+    }
+    if (!current()->domain->is_privileged) {
+        domain_put(d);
+        return -EPERM;
+    }
+    log_info("d%u shuts d%u down, reason %u", current()->domain->id, d->id, s.reason);
+    domain_shutdown(d, (uint8_t)s.reason);
+    domain_put(d);
+    return 0;
+}
+
+static long op_watchdog(struct guest_ptr arg)
+{
+    struct sched_watchdog w;
+
+    if (copy_from_guest(&w, arg, sizeof(w)) != 0) {
+        return -EFAULT;
+    }
+    return domain_watchdog(current()->domain, w.id, w.timeout);
+}
+
 static const struct hcall_op sched_ops[] = {
     [SCHEDOP_yield] = { .fn = op_yield },
     [SCHEDOP_block] = { .fn = op_block },
     [SCHEDOP_shutdown] = { .fn = op_shutdown },
     [SCHEDOP_poll] = { .fn = op_poll },
+    [SCHEDOP_remote_shutdown] = { .fn = op_remote_shutdown },
+    [SCHEDOP_watchdog] = { .fn = op_watchdog },
     [SCHEDOP_shutdown_code] = { .fn = op_shutdown_code },
 };
 

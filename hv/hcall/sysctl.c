@@ -400,14 +400,14 @@ long hcall_sysctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
     long rc;
 
     UNUSED(b, c, d, e, f);
-    if (!current()->domain->is_privileged) {
-        return -EPERM;
-    }
     if (copy_from_guest(&op, GUEST_PTR(arg), sizeof(op)) != 0) {
         return -EFAULT;
     }
     if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION) {
         return -EACCES;
+    }
+    if (!current()->domain->is_privileged) {
+        return -EPERM;
     }
     if (op.cmd >= ARRAY_SIZE(ops) || ops[op.cmd] == NULL) {
         return -ENOSYS;

@@ -225,14 +225,10 @@ long hcall_xenpmu_op(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
 
 long hcall_vm_assist(uint64_t cmd, uint64_t type, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-    const uint32_t known =
-        1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |
-        1u << VMASST_TYPE_writable_pagetables | 1u << VMASST_TYPE_pae_extended_cr3 |
-        1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag;
     struct domain *dom = current()->domain;
 
     UNUSED(c, d, e, f);
-    if (type >= 32 || !(known >> type & 1)) {
+    if (type >= 32 || !(PV_VM_ASSISTS >> type & 1)) {
         return type == VMASST_TYPE_m2p_strict ? 0 : -EINVAL; /* strict it is in any case */
     }
     switch ((uint32_t)cmd) {

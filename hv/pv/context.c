@@ -30,6 +30,8 @@
 #define DR7_RESERVED 0xd800ul
 #define DR7_GD       (1ul << 13)
 
+static DEFINE_PER_CPU(uint32_t, tsc_aux); /* what the register holds */
+
 /* ------------------------------------------------------------- segments -- */
 
 void pv_segments_note(struct vcpu *v)
@@ -224,6 +226,23 @@ static void load_descriptors(const struct vcpu *v)
     ldt_load(v->pv.ldt_entries);
 }
 
+/* RDTSCP and RDPID tell it to any program: nobody sees another's. */
+static void load_tsc_aux(const struct vcpu *v)
+{
+    uint32_t *loaded = this_cpu_ptr(tsc_aux);
+
+    if (*loaded != v->pv.tsc_aux) {
+        *loaded = v->pv.tsc_aux;
+        wrmsr(MSR_TSC_AUX, v->pv.tsc_aux);
+    }
+}
+
+void pv_set_tsc_aux(struct vcpu *v, uint32_t value)
+{
+    v->pv.tsc_aux = value;
+    load_tsc_aux(v);
+}
+
 void pv_enter(struct sched_unit *u)
 {
     struct vcpu *v = container_of(u, struct vcpu, unit);
@@ -243,6 +262,7 @@ void pv_enter(struct sched_unit *u)
     if (v->pv.xcr0 != 0) {
         fpu_set_guest_xcr0(v->pv.xcr0);
     }
+    load_tsc_aux(v);
     if (v->pv.cr0 & CR0_TS) {
         write_cr0(read_cr0() | CR0_TS);
     }
@@ -270,6 +290,17 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
     }
 }
 
+/* Of a first state; later ones leave what the context does not tell of. */
+static void set_beginning(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    v->pv.xcr0 = fpu_xcr0_allowed() & XCR0_X87;
+    fpu_area_reset(v->fpu);
+    v->exit_work = 0;
+    if (v->id == 0) {
+        v->domain->vm_assist = (uint32_t)c->vm_assist & PV_VM_ASSISTS;
+    }
+}
+
 static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     v->regs = c->user_regs;
@@ -280,7 +311,6 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->regs.entry_vector = 0;
     v->pv.iopl = (uint32_t)((c->user_regs.rflags & RFLAGS_IOPL) >> RFLAGS_IOPL_SHIFT);
     v->in_kernel = (c->flags & VGCF_in_kernel) != 0;
-    v->exit_work = 0;
     v->pv.ds = (uint16_t)pv_fix_selector(c->user_regs.ds);
     v->pv.es = (uint16_t)pv_fix_selector(c->user_regs.es);
     v->pv.fs = (uint16_t)pv_fix_selector(c->user_regs.fs);
@@ -291,7 +321,9 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->pv.kernel_ss = pv_fix_selector(c->kernel_ss);
     v->pv.kernel_sp = c->kernel_sp;
     v->pv.cr0 = c->ctrlreg[0] & CR0_TS;
-    v->pv.xcr0 = fpu_xcr0_allowed() & XCR0_X87;
+    if (c->flags & VGCF_i387_valid) {
+        fpu_area_set_legacy(v->fpu, c->fpu_ctxt.x);
+    }
     v->pv.cr4 = c->ctrlreg[4] & PV_CR4_GUEST;
     for (unsigned int i = 0; i < 256; i++) {
         v->pv.traps[i] = c->trap_ctxt[i];
@@ -327,6 +359,9 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
         !(c->flags & VGCF_in_kernel || c->ctrlreg[1] != 0)) {
         return -EINVAL;
     }
+    if ((c->flags & VGCF_online) && v->info == &vcpu_info_none) {
+        return -EINVAL; /* nowhere to say that an event waits */
+    }
     rc = mmu_set_kernel_table(v, MFN(c->ctrlreg[3] >> PAGE_SHIFT));
     if (rc == 0) {
         rc = mmu_set_user_table(v, MFN(c->ctrlreg[1] >> PAGE_SHIFT));
@@ -340,9 +375,13 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
     if (rc != 0) {
         return rc; /* what is set by then stays the vCPU's; a later context replaces it */
     }
+    if (!v->is_initialised) {
+        set_beginning(v, c);
+    }
     set_registers(v, c);
     set_callbacks(v, c);
     set_debug_registers(v, c);
     v->is_initialised = true;
+    WRITE_ONCE(v->is_online, (c->flags & VGCF_online) != 0);
     return 0;
 }

@@ -16,6 +16,9 @@ void pv_inject_software(struct vcpu *v, unsigned int vector);
 #define PV_CR4_GUEST (CR4_TSD | CR4_DE)
 void pv_load_cr4(const struct vcpu *v);
 
+/* MSR_TSC_AUX of @v, which is current. */
+void pv_set_tsc_aux(struct vcpu *v, uint32_t value);
+
 /* Note the live data selectors in v->pv (v is current). */
 void pv_segments_note(struct vcpu *v);
 

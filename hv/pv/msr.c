@@ -66,12 +66,12 @@ static const struct shown_msr *find_shown(uint32_t msr)
     return NULL;
 }
 
-/* Does the guest's kernel handle #GP yet? */
+/* Does the guest's kernel handle #GP yet, and want it? */
 static int no_such_register(struct emul_ctxt *c, uint64_t *val)
 {
     const struct vcpu *v = c->opaque;
 
-    if (v->pv.traps[VEC_GP].address == 0) {
+    if (v->pv.traps[VEC_GP].address == 0 || v->domain->is_msr_relaxed) {
         *val = 0;
         return EMUL_OK;
     }
@@ -97,6 +97,12 @@ int pv_read_msr(struct emul_ctxt *c, uint32_t msr, uint64_t *val)
         return EMUL_OK;
     case MSR_TSC:
         *val = rdtsc();
+        return EMUL_OK;
+    case MSR_TSC_AUX:
+        if (!cpu_has(FEATURE_RDTSCP)) {
+            break;
+        }
+        *val = v->pv.tsc_aux;
         return EMUL_OK;
     default:
         break;
@@ -130,6 +136,12 @@ int pv_write_msr(struct emul_ctxt *c, uint32_t msr, uint64_t val)
             return emul_fault(c, VEC_GP, 0);
         }
         wrmsr(msr, val);
+        return EMUL_OK;
+    case MSR_TSC_AUX:
+        if (!cpu_has(FEATURE_RDTSCP) || val != (uint32_t)val) {
+            break;
+        }
+        pv_set_tsc_aux(c->opaque, (uint32_t)val);
         return EMUL_OK;
     default:
         break;

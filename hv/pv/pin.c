@@ -8,6 +8,7 @@
 #include "pv/descriptors.h"
 #include "pv/mmu.h"
 #include "pv/types.h"
+#include "sys/log.h"
 #include "sys/softirq.h"
 #include "x86/smp.h"
 
@@ -130,11 +131,16 @@ static int set_table(struct pt_ctx *c, struct vcpu *v, uint64_t *slot, uint64_t 
     return 0;
 }
 
-static int set_table_of(struct vcpu *v, uint64_t *slot, uint64_t cr3)
+static int set_table_of(struct vcpu *v, uint64_t *slot, mfn_t mfn)
 {
+    uint64_t cr3 = mfn_to_paddr(mfn).a;
     struct pt_ctx c;
     int rc;
 
+    if (mfn.n >= nr_frames_max) { /* also what is too large to be an address */
+        log_guest(v->domain->id, "frame %#lx cannot be a page table", mfn.n);
+        return -EINVAL;
+    }
     do {
         rc = mmu_drain(v->domain);
         if (unlikely(rc != 0)) {
@@ -149,12 +155,13 @@ static int set_table_of(struct vcpu *v, uint64_t *slot, uint64_t cr3)
 
 int mmu_set_kernel_table(struct vcpu *v, mfn_t mfn)
 {
-    return set_table_of(v, &v->pv.cr3_kernel, mfn_to_paddr(mfn).a);
+    /* Without one it could not run. */
+    return mfn.n == 0 ? -EINVAL : set_table_of(v, &v->pv.cr3_kernel, mfn);
 }
 
 int mmu_set_user_table(struct vcpu *v, mfn_t mfn)
 {
-    return set_table_of(v, &v->pv.cr3_user, mfn_to_paddr(mfn).a);
+    return set_table_of(v, &v->pv.cr3_user, mfn);
 }
 
 static void drop_table(struct domain *d, uint64_t *slot)

@@ -185,7 +185,7 @@ static int read_tsc(struct emul_ctxt *c, uint64_t *tsc, uint32_t *aux)
         return EMUL_UNHANDLEABLE;
     }
     *tsc = rdtsc();
-    *aux = 0;
+    *aux = v->pv.tsc_aux;
     return EMUL_OK;
 }
 

@@ -11,7 +11,16 @@
 
 #include "domain/domain.h"
 
+struct xen_domctl_ext_vcpucontext;
+struct xen_domctl_vcpu_msr;
+
 extern const struct domain_part pv_part;
+
+/* What HYPERVISOR_vm_assist and a first context may turn on. */
+#define PV_VM_ASSISTS                                                                              \
+    (1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |                      \
+     1u << VMASST_TYPE_writable_pagetables | 1u << VMASST_TYPE_pae_extended_cr3 |                  \
+     1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag)
 
 /* ----- called by x86/entry.S; interrupts off, on the CPU's stack, v is current ----- */
 
@@ -77,6 +86,31 @@ int must_check pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset)
 /* Give @v, which does not run, the processor state @c.  -EINVAL; as mmu.h for its page tables and
  * GDT. */
 int must_check pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
+
+/* Tell @v's state, which does not run, as pv_context_set() takes it. */
+void pv_context_get(const struct vcpu *v, struct vcpu_guest_context *c);
+
+/* What is beyond that: entries for system calls of 32-bit code.  -EINVAL: no such address. */
+void pv_ext_context_get(const struct vcpu *v, struct xen_domctl_ext_vcpucontext *e);
+int must_check pv_ext_context_set(struct vcpu *v, const struct xen_domctl_ext_vcpucontext *e);
+
+/* FPU state beyond the 512 bytes in the context. */
+struct pv_xstate {
+    uint64_t xcr0;
+    uint64_t xcr0_accum; /* components that @area has room for */
+    const void *area;    /* of @bytes, in the standard form of XSAVE */
+    size_t bytes;
+};
+/* xcr0_accum for @v's area; 0: there is no XSAVE here. */
+uint64_t pv_xstate_components(const struct vcpu *v);
+/* -EINVAL: not components of this machine, or not their size or form. */
+int must_check pv_xstate_set(struct vcpu *v, const struct pv_xstate *x);
+
+/* MSRs that are not as at a processor's start, at most PV_MSRS_MAX; returns how many. */
+#define PV_MSRS_MAX 7u
+uint32_t pv_msrs_get(const struct vcpu *v, struct xen_domctl_vcpu_msr *msrs);
+/* -EINVAL: none that is kept for guests, or not its value. */
+int must_check pv_msr_set(struct vcpu *v, const struct xen_domctl_vcpu_msr *m);
 
 /* A selector as the guest may load it: RPL 3, null stays null. */
 static inline uint64_t pv_fix_selector(uint64_t sel)

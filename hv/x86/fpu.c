@@ -25,6 +25,8 @@
 #define FCW_INITIAL   0x037fu
 #define MXCSR_OFFSET  24u
 #define MXCSR_INITIAL 0x1f80u
+#define X87_REGISTERS 32u
+#define XMM_REGISTERS 160u
 #define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_AVX512)
 
 /* Constant after fpu_init(). */
@@ -89,6 +91,84 @@ void fpu_area_reset(void *area)
     memcpy((char *)area + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
     if (allowed) {
         memcpy((char *)area + HEADER_OFFSET, &present, sizeof(present));
+    }
+}
+
+/* The header that follows the legacy part (SDM vol. 1, 13.4.2). */
+struct header {
+    uint64_t components; /* XSTATE_BV */
+    uint64_t compaction; /* XCOMP_BV */
+    uint64_t reserved[6];
+};
+
+static struct header get_header(const void *area)
+{
+    struct header h;
+
+    memcpy(&h, (const char *)area + HEADER_OFFSET, sizeof(h));
+    return h;
+}
+
+uint64_t fpu_area_components(const void *area)
+{
+    return allowed ? get_header(area).components & allowed : XCR0_X87 | XCR0_SSE;
+}
+
+size_t fpu_bytes_of(uint64_t xcr0)
+{
+    size_t bytes = HEADER_OFFSET + HEADER_BYTES;
+
+    for (unsigned int i = 2; i < 63; i++) {
+        if (xcr0 >> i & 1) {
+            struct cpuid_regs r = cpuid(0xd, i);
+
+            bytes = max(bytes, (size_t)r.b + r.a);
+        }
+    }
+    return bytes;
+}
+
+int fpu_area_set(void *area, const void *from, size_t bytes, uint64_t xcr0)
+{
+    struct header h = get_header(from);
+    uint64_t reserved = h.compaction;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(h.reserved); i++) {
+        reserved |= h.reserved[i];
+    }
+    if (reserved != 0 || (h.components & ~xcr0) || bytes > area_bytes) {
+        return -EINVAL;
+    }
+    memcpy(area, from, bytes);
+    memset((char *)area + bytes, 0, area_bytes - bytes);
+    return 0;
+}
+
+/* A component in its initial state need not be in memory. */
+void fpu_area_get_legacy(const void *area, void *fxsave)
+{
+    uint64_t components = fpu_area_components(area);
+    uint16_t fcw = FCW_INITIAL;
+
+    memcpy(fxsave, area, FXSAVE_BYTES);
+    if (!(components & XCR0_X87)) {
+        memset(fxsave, 0, MXCSR_OFFSET);
+        memset((char *)fxsave + X87_REGISTERS, 0, XMM_REGISTERS - X87_REGISTERS);
+        memcpy(fxsave, &fcw, sizeof(fcw));
+    }
+    if (!(components & XCR0_SSE)) {
+        memset((char *)fxsave + XMM_REGISTERS, 0, FXSAVE_BYTES - XMM_REGISTERS);
+    }
+}
+
+void fpu_area_set_legacy(void *area, const void *fxsave)
+{
+    memcpy(area, fxsave, FXSAVE_BYTES);
+    if (allowed) {
+        struct header h = get_header(area);
+
+        h.components |= XCR0_X87 | XCR0_SSE;
+        memcpy((char *)area + HEADER_OFFSET, &h, sizeof(h));
     }
 }
 

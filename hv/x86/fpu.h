@@ -22,6 +22,20 @@ void *must_check fpu_area_alloc(void);
 void fpu_area_free(void *area); /* may be NULL */
 void fpu_area_reset(void *area);
 
+/* Components that @area does not hold in their initial state. */
+uint64_t fpu_area_components(const void *area);
+/* What the components @xcr0, a valid value, take in an area. */
+size_t fpu_bytes_of(uint64_t xcr0);
+/*
+ * Make @from, @bytes long, which another machine may have saved, the contents
+ * of @area.  -EINVAL: it has components beyond @xcr0, or is not in the standard form.
+ */
+int must_check fpu_area_set(void *area, const void *from, size_t bytes, uint64_t xcr0);
+/* The 512 bytes that FXSAVE would write, out of @area; and into it, its other components staying.
+ */
+void fpu_area_get_legacy(const void *area, void *fxsave);
+void fpu_area_set_legacy(void *area, const void *fxsave);
+
 /* Save this CPU's state into @area; all components, whatever the guest's XCR0 is. */
 void fpu_save(void *area);
 

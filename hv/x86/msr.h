@@ -17,7 +17,9 @@
 #define MSR_MTRR_CAP              0x000000fe
 #define MSR_ARCH_CAPABILITIES     0x0000010a
 #define ARCH_CAPABILITIES_RDCL_NO 0x00000001
+#define MSR_SPEC_CTRL             0x00000048
 #define MSR_MISC_FEATURES         0x00000140
+#define MSR_TSC_AUX               0xc0000103
 #define MSR_SYSENTER_CS           0x00000174
 #define MSR_SYSENTER_ESP          0x00000175
 #define MSR_SYSENTER_EIP          0x00000176
