@@ -453,6 +453,57 @@ static void measure_memory(void)
     print("figure memory_kept_kib %ld %ld %ld\n", kept * 4, kept * 4, kept * 4);
 }
 
+/* ---- ballooning ---- */
+
+#define BALLOON_PAGES 4096u   /* 16 MiB */
+#define BALLOON_PFN   0x8000u /* from here on nothing is mapped */
+
+static xen_pfn_t balloon[BALLOON_PAGES];
+
+static void change_reservation(unsigned int cmd)
+{
+    struct xen_memory_reservation r = { .nr_extents = BALLOON_PAGES, .domid = DOMID_SELF };
+
+    set_xen_guest_handle(r.extent_start, balloon);
+    if (hyper_memory(cmd, &r) != BALLOON_PAGES) {
+        print("the balloon does not move\n");
+    }
+}
+
+/* Memory that was given back has been scrubbed when it is asked for again. */
+static void balloon_both(uint64_t *down, uint64_t *up, unsigned int nr)
+{
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t start;
+
+        __builtin_memcpy(balloon, (uint64_t *)start_info->mfn_list + BALLOON_PFN, sizeof(balloon));
+        start = rdtsc();
+        change_reservation(XENMEM_decrease_reservation);
+        down[i] = rdtsc() - start;
+        for (unsigned int j = 0; j < BALLOON_PAGES; j++) {
+            balloon[j] = BALLOON_PFN + j;
+        }
+        timer_set(system_time() + 100000000);
+        hyper_sched(SCHEDOP_block, NULL);
+        start = rdtsc();
+        change_reservation(XENMEM_populate_physmap);
+        up[i] = rdtsc() - start;
+        __builtin_memcpy((uint64_t *)start_info->mfn_list + BALLOON_PFN, balloon, sizeof(balloon));
+    }
+}
+
+static uint64_t balloon_unused[MAX_SAMPLES];
+
+static void balloon_down(uint64_t *samples, unsigned int nr)
+{
+    balloon_both(samples, balloon_unused, nr);
+}
+
+static void balloon_up(uint64_t *samples, unsigned int nr)
+{
+    balloon_both(balloon_unused, samples, nr);
+}
+
 static const struct figure in_kernel[] = {
     { "null_hypercall", 501, null_hypercall },
     { "multicall_8", 501, multicall_8 },
@@ -482,6 +533,8 @@ static const struct figure in_kernel[] = {
     { "event_round_trip", 501, event_round_trip },
     { "set_timer", 501, set_timer },
     { "yield", 501, yield },
+    { "balloon_down", 5, balloon_down },
+    { "balloon_up", 5, balloon_up },
 };
 
 static const struct figure in_user[] = {

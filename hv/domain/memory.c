@@ -21,6 +21,7 @@
 
 #define REGION_SHIFT 9u  /* frames: 2 MiB */
 #define LEAF_SHIFT   18u /* frames: 1 GiB */
+#define FREE_BATCH   128u
 #define LEAF_REGIONS (1u << (LEAF_SHIFT - REGION_SHIFT))
 
 struct leaf {
@@ -203,6 +204,42 @@ mfn_t memory_alloc(struct domain *d, unsigned int order, unsigned int address_bi
     return mfn;
 }
 
+/* A block of at most 2^@order frames, as large as there is one; its order in *@order. */
+static mfn_t alloc_largest(struct domain *d, unsigned int *order, unsigned int address_bits,
+                           unsigned int flags)
+{
+    for (;;) {
+        mfn_t mfn = memory_alloc(d, *order, address_bits, flags);
+
+        if (!mfn_eq(mfn, MFN_INVALID) || *order == 0) {
+            return mfn;
+        }
+        --*order;
+    }
+}
+
+uint32_t memory_alloc_list(struct domain *d, uint64_t *mfns, uint32_t nr, unsigned int address_bits)
+{
+    unsigned int flags = ALLOC_ZERO | ALLOC_CLEAN;
+    uint32_t got = 0;
+
+    while (got < nr) {
+        unsigned int order = bit_highest(nr - got);
+        mfn_t mfn = alloc_largest(d, &order, address_bits, flags);
+
+        if (!mfn_eq(mfn, MFN_INVALID)) {
+            for (uint32_t i = 0; i < 1u << order; i++) {
+                mfns[got++] = mfn.n + i;
+            }
+        } else if (flags & ALLOC_CLEAN) {
+            flags &= ~ALLOC_CLEAN; /* nothing is left that has been scrubbed */
+        } else {
+            break;
+        }
+    }
+    return got;
+}
+
 /* --- claims --- */
 
 int memory_claim(struct domain *d, uint64_t nr)
@@ -228,6 +265,13 @@ uint64_t memory_claimed(const struct domain *d)
 
 /* --- freeing --- */
 
+/* Is a frame with word @ref allocated to @d, and not given back yet? */
+static inline bool is_allocated(uint64_t ref, const struct domain *d)
+{
+    return (ref & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV | FRAME_ALLOCATED)) ==
+           (FRAME_ALLOCATED | d->id);
+}
+
 int memory_free(struct domain *d, mfn_t mfn)
 {
     struct frame *f;
@@ -239,8 +283,7 @@ int memory_free(struct domain *d, mfn_t mfn)
     f = frame_named(mfn);
     old = READ_ONCE(f->ref);
     do {
-        if ((old & (FRAME_OWNER_MASK | FRAME_FREE | FRAME_HV | FRAME_ALLOCATED)) !=
-            (FRAME_ALLOCATED | d->id)) {
+        if (!is_allocated(old, d)) {
             return -EINVAL;
         }
     } while (!__atomic_compare_exchange_n(&f->ref, &old, old & ~FRAME_ALLOCATED, false,
@@ -250,36 +293,69 @@ int memory_free(struct domain *d, mfn_t mfn)
     return 0;
 }
 
-void memory_released(domid_t owner, mfn_t mfn)
+/* @nr of its frames are its no more; they keep the domain. */
+static void count_gone(struct domain *d, uint64_t nr)
 {
-    struct domain *d = domain_held(owner); /* by its frames, of which this is one */
     bool is_last;
 
-    m2p_set(mfn, M2P_INVALID); /* the owner may have set it again */
     spin_lock(&d->page_lock);
-    is_last = --d->nr_pages == 0;
+    d->nr_pages -= nr;
+    is_last = nr != 0 && d->nr_pages == 0;
     spin_unlock(&d->page_lock);
     if (is_last) {
         domain_put(d);
     }
 }
 
-/* --- exchange --- */
+void memory_released(domid_t owner, mfn_t mfn)
+{
+    m2p_set(mfn, M2P_INVALID);         /* the owner may have set it again */
+    count_gone(domain_held(owner), 1); /* by its frames, of which this is one */
+}
 
 /* Make a frame nobody's, if its allocation is its only reference. */
-static bool steal(struct domain *d, mfn_t mfn)
+static bool steal(struct domain *d, struct frame *f)
 {
-    struct frame *f = frame_named(mfn);
-    uint64_t old;
+    uint64_t old = READ_ONCE(f->ref);
 
-    if (!frame_valid(mfn)) {
-        return false;
-    }
-    old = READ_ONCE(f->ref);
     return (old & ~FRAME_WRITTEN) == (FRAME_ALLOCATED | FRAME_REF_ONE | d->id) &&
            __atomic_compare_exchange_n(&f->ref, &old, DOMID_INVALID, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_RELAXED);
 }
+
+/* Nobody's frames, about to be free. */
+static void free_stolen(const uint64_t *mfns, uint32_t nr)
+{
+    for (uint32_t i = 0; i < nr; i++) {
+        mfn_t mfn = MFN(mfns[i]);
+
+        m2p_set(mfn, M2P_INVALID);
+        if (unlikely(frame_of(mfn)->type & FRAME_UNCACHED)) {
+            cache_flush_page(mfn_to_virt(mfn));
+        }
+    }
+    pages_free_list(mfns, nr);
+}
+
+uint32_t memory_free_list(struct domain *d, uint64_t *mfns, uint32_t nr)
+{
+    uint32_t i, nr_stolen = 0;
+
+    for (i = 0; i < nr; i++) {
+        mfn_t mfn = MFN(mfns[i]);
+
+        if (frame_valid(mfn) && steal(d, frame_named(mfn))) {
+            mfns[nr_stolen++] = mfn.n;
+        } else if (memory_free(d, mfn) != 0) {
+            break;
+        }
+    }
+    free_stolen(mfns, nr_stolen);
+    count_gone(d, nr_stolen);
+    return i;
+}
+
+/* --- exchange --- */
 
 static inline mfn_t block_frame(const struct memory_blocks *b, uint64_t i)
 {
@@ -292,7 +368,9 @@ static int steal_blocks(struct domain *d, const struct memory_blocks *in)
     uint64_t nr = (uint64_t)in->nr << in->order;
 
     for (uint64_t i = 0; i < nr; i++) {
-        if (!steal(d, block_frame(in, i))) {
+        mfn_t mfn = block_frame(in, i);
+
+        if (!frame_valid(mfn) || !steal(d, frame_named(mfn))) {
             while (i-- > 0) {
                 own(d, block_frame(in, i), 0);
             }
@@ -302,18 +380,19 @@ static int steal_blocks(struct domain *d, const struct memory_blocks *in)
     return 0;
 }
 
-static void free_stolen(const struct memory_blocks *in)
+static void free_stolen_blocks(const struct memory_blocks *in)
 {
     uint64_t nr = (uint64_t)in->nr << in->order;
 
     for (uint64_t i = 0; i < nr; i++) {
-        mfn_t mfn = block_frame(in, i);
+        free_stolen(&(uint64_t){ block_frame(in, i).n }, 1);
+    }
+}
 
-        m2p_set(mfn, M2P_INVALID);
-        if (frame_of(mfn)->type & FRAME_UNCACHED) {
-            cache_flush_page(mfn_to_virt(mfn));
-        }
-        pages_free(mfn, 0);
+static void free_blocks(const struct memory_blocks *b, uint32_t nr)
+{
+    while (nr-- > 0) {
+        pages_free(MFN(b->mfns[nr]), b->order);
     }
 }
 
@@ -337,35 +416,52 @@ static int alloc_blocks(struct domain *d, struct memory_blocks *out, unsigned in
     if (i == out->nr) {
         return 0;
     }
-    while (i-- > 0) {
-        pages_free(MFN(out->mfns[i]), out->order);
-    }
+    free_blocks(out, i);
     return -ENOMEM;
 }
 
-int memory_exchange(struct domain *d, const struct memory_blocks *in, struct memory_blocks *out,
-                    unsigned int address_bits)
+/* Its frames may be nobody's for a while, which its end must not miss.  False: it has begun. */
+static bool exchange_begin(struct domain *d)
 {
-    int rc = alloc_blocks(d, out, address_bits);
+    bool is_alive;
 
-    if (rc != 0) {
-        return rc;
-    }
-    rc = steal_blocks(d, in);
-    if (rc != 0) {
-        for (uint32_t i = 0; i < out->nr; i++) {
-            pages_free(MFN(out->mfns[i]), out->order);
-        }
-        return rc;
-    }
+    spin_lock(&d->page_lock);
+    is_alive = d->life == DOMAIN_ALIVE;
+    d->nr_assigning += is_alive;
+    spin_unlock(&d->page_lock);
+    return is_alive;
+}
+
+static void own_blocks(struct domain *d, const struct memory_blocks *out)
+{
     for (uint32_t i = 0; i < out->nr; i++) {
         spin_lock(&d->page_lock);
         mark_regions(d, MFN(out->mfns[i]), out->order);
         spin_unlock(&d->page_lock);
         own(d, MFN(out->mfns[i]), out->order);
     }
-    free_stolen(in);
-    return 0;
+}
+
+int memory_exchange(struct domain *d, const struct memory_blocks *in, struct memory_blocks *out,
+                    unsigned int address_bits)
+{
+    int rc;
+
+    if (!exchange_begin(d)) {
+        return -EINVAL;
+    }
+    rc = alloc_blocks(d, out, address_bits);
+    if (rc == 0) {
+        rc = steal_blocks(d, in);
+        if (rc == 0) {
+            own_blocks(d, out);
+            free_stolen_blocks(in);
+        } else {
+            free_blocks(out, out->nr);
+        }
+    }
+    assigned(d);
+    return rc;
 }
 
 /* --- the end --- */
@@ -422,12 +518,25 @@ bool memory_walk_step(struct domain *d, enum memory_walk which,
     return true;
 }
 
-static void free_allocated(struct domain *d, struct frame *f)
+/* Frames that @d still has, of the region at @region. */
+static void free_region(struct domain *d, uint64_t region)
 {
-    if (READ_ONCE(f->ref) & FRAME_ALLOCATED) {
-        if (memory_free(d, frame_mfn(f)) != 0) {
-            log_warn("d%u: frame %lx was freed by somebody else.", d->id, frame_mfn(f).n);
+    uint64_t mfns[FREE_BATCH];
+    uint32_t nr = 0;
+
+    for (uint64_t i = 0; i < 1u << REGION_SHIFT; i++) {
+        mfn_t mfn = MFN((region << REGION_SHIFT) + i);
+
+        if (!frame_valid(mfn) || !is_allocated(READ_ONCE(frame_of(mfn)->ref), d)) {
+            continue;
         }
+        mfns[nr++] = mfn.n;
+        if (nr == FREE_BATCH) {
+            nr -= memory_free_list(d, mfns, nr);
+        }
+    }
+    if (memory_free_list(d, mfns, nr) != nr) {
+        log_warn("d%u: a frame of it was freed by somebody else", d->id);
     }
 }
 
@@ -439,8 +548,11 @@ int memory_destroy_step(struct domain *d)
     if (memory_claimed(d) != 0 && memory_claim(d, 0) != 0) {
         log_warn("d%u: its claim cannot be ended", d->id);
     }
-    while (memory_walk_step(d, MEMORY_WALK_FREE, free_allocated)) {
+    for (uint64_t *region = &d->reservation->walks[MEMORY_WALK_FREE]; next_region(d, region);
+         ++*region) {
+        free_region(d, *region);
         if (preempt_pending()) {
+            ++*region;
             return -ERESTART;
         }
     }

@@ -26,6 +26,10 @@ int must_check memory_assign(struct domain *d, mfn_t mfn, unsigned int order);
 mfn_t must_check memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
                               unsigned int flags);
 
+/* @nr single frames, zeroed, by their numbers in @mfns; how many there were. */
+uint32_t must_check memory_alloc_list(struct domain *d, uint64_t *mfns, uint32_t nr,
+                                      unsigned int address_bits);
+
 /*
  * Set free memory aside so that @d can have @nr frames in all, those it has
  * included; 0 ends its claim, and so does its death.
@@ -49,6 +53,10 @@ bool must_check memory_map_entry(struct domain *d, uint32_t i, struct e820_entry
  *   -EINVAL  not a frame of @d, or already on its way
  */
 int must_check memory_free(struct domain *d, mfn_t mfn);
+
+/* memory_free() for each of @mfns, up to the first that is not @d's; how many.  Overwrites @mfns.
+ */
+uint32_t must_check memory_free_list(struct domain *d, uint64_t *mfns, uint32_t nr);
 
 /* Blocks of 2^@order frames by their first frames' numbers. */
 struct memory_blocks {

@@ -16,7 +16,7 @@
 #include "sys/softirq.h"
 
 #define STEP_ORDER_MAX 9u
-#define FRAMES_A_BATCH 512u
+#define LIST_BATCH     64u /* single frames done in one go */
 #define ORDER_MAX_DOMU 9u
 #define ORDER_MAX_DOM0 18u
 
@@ -28,14 +28,13 @@ struct extents {
     unsigned int address_bits;
 };
 
-static long give_up(struct domain *d, mfn_t mfn, unsigned int order)
+static void give_up(struct domain *d, mfn_t mfn, unsigned int order)
 {
     for (uint64_t i = 0; i < 1ull << order; i++) {
         if (memory_free(d, MFN(mfn.n + i)) != 0) {
             log_guest(d->id, "frame %#lx cannot be given back", mfn.n + i);
         }
     }
-    return -EFAULT;
 }
 
 static void log_no_memory(const struct extents *x)
@@ -81,81 +80,138 @@ static long alloc_extent(const struct extents *x, mfn_t *mfn)
     }
 }
 
-/* Extent @i of the list: memory that the domain's frame numbers from list[i] on shall stand for. */
-static long populate_one(const struct extents *x, uint64_t i)
+/* What a function of this type is called for: steps @i to @i + @nr.  How many it did, fewer when
+ * one failed, or -ERESTART for none. */
+typedef long steps_fn(const struct extents *x, uint64_t i, uint32_t nr);
+
+/* Tell the caller of the frames @mfns that x->d got for entries from @i on; if it cannot be told,
+ * they go back. */
+static long tell_frames(const struct extents *x, uint64_t i, uint64_t *mfns, uint32_t nr)
 {
-    uint64_t pfn, mfn;
-    mfn_t got;
-    long rc;
+    struct guest_ptr at = guest_ptr_add(x->list, i * sizeof(mfns[0]));
 
-    if (copy_elem_from_guest(&pfn, x->list, i, sizeof(pfn)) != 0) {
-        return -EFAULT;
+    if (guest_ptr_null(x->list) || copy_to_guest(at, mfns, nr * sizeof(mfns[0])) == 0) {
+        return nr;
     }
-    rc = alloc_extent(x, &got);
-    if (rc != 0) {
-        return rc;
-    }
-    m2p_set_run(got, 1ull << x->order, pfn);
-    mfn = got.n;
-    return copy_elem_to_guest(x->list, i, &mfn, sizeof(mfn)) == 0 ? 0
-                                                                  : give_up(x->d, got, x->order);
-}
-
-static long increase_one(const struct extents *x, uint64_t i)
-{
-    mfn_t got;
-    long rc = alloc_extent(x, &got);
-    uint64_t mfn = got.n;
-
-    if (rc != 0 || guest_ptr_null(x->list) ||
-        copy_elem_to_guest(x->list, i, &mfn, sizeof(mfn)) == 0) {
-        return rc;
-    }
-    return give_up(x->d, got, x->order);
-}
-
-/* Step @i: a part of an extent if these are large. */
-static long decrease_one(const struct extents *x, uint64_t i)
-{
-    unsigned int steps_shift = x->order - x->step_order;
-    uint64_t mfn;
-
-    if (copy_elem_from_guest(&mfn, x->list, i >> steps_shift, sizeof(mfn)) != 0) {
-        return -EFAULT;
-    }
-    mfn += (i & ((1ull << steps_shift) - 1)) << x->step_order;
-    for (uint64_t k = 0; k < 1ull << x->step_order; k++) {
-        if (memory_free(x->d, MFN(mfn + k)) != 0) {
-            log_guest(x->d->id, "frame %#lx is not its own to give back", mfn + k);
-            return -EINVAL;
-        }
+    for (uint32_t k = 0; k < nr; k++) {
+        give_up(x->d, MFN(mfns[k]), x->order);
     }
     return 0;
 }
 
-/* Do @one for each step from the one on that @cmd tells; how many extents are done, or a restart.
+/* One extent, or @nr single frames; their M2P entries are for the caller to set. */
+static long alloc_some(const struct extents *x, uint64_t *mfns, uint32_t nr)
+{
+    uint32_t got;
+    mfn_t mfn;
+    long rc;
+
+    if (x->order == 0) {
+        got = memory_alloc_list(x->d, mfns, nr, x->address_bits);
+        if (got < nr) {
+            log_no_memory(x);
+        }
+        return got;
+    }
+    rc = alloc_extent(x, &mfn);
+    mfns[0] = mfn.n;
+    return rc == 0 ? 1 : rc;
+}
+
+/* Memory that the domain's frame numbers from each entry of the list on shall stand for. */
+static long populate_some(const struct extents *x, uint64_t i, uint32_t nr)
+{
+    uint64_t pfns[LIST_BATCH], mfns[LIST_BATCH];
+    long got;
+
+    if (copy_from_guest(pfns, guest_ptr_add(x->list, i * sizeof(pfns[0])), nr * sizeof(pfns[0])) !=
+        0) {
+        return nr == 1 ? 0 : populate_some(x, i, 1); /* the list may end with its memory */
+    }
+    got = alloc_some(x, mfns, nr);
+    for (long k = 0; k < got; k++) {
+        m2p_set_run(MFN(mfns[k]), 1ull << x->order, pfns[k]);
+    }
+    return got <= 0 ? got : tell_frames(x, i, mfns, (uint32_t)got);
+}
+
+static long increase_some(const struct extents *x, uint64_t i, uint32_t nr)
+{
+    uint64_t mfns[LIST_BATCH];
+    long got = alloc_some(x, mfns, nr);
+
+    return got <= 0 ? got : tell_frames(x, i, mfns, (uint32_t)got);
+}
+
+static uint32_t free_list(struct domain *d, uint64_t *mfns, uint32_t nr)
+{
+    uint32_t done = memory_free_list(d, mfns, nr);
+
+    if (done < nr) {
+        log_guest(d->id, "frame %#lx is not its own to give back", mfns[done]);
+    }
+    return done;
+}
+
+/* A part of an extent if these are large. */
+static long decrease_step(const struct extents *x, uint64_t i)
+{
+    unsigned int steps_shift = x->order - x->step_order;
+    uint64_t first, mfns[LIST_BATCH];
+
+    if (copy_elem_from_guest(&first, x->list, i >> steps_shift, sizeof(first)) != 0) {
+        return 0;
+    }
+    first += (i & ((1ull << steps_shift) - 1)) << x->step_order;
+    for (uint64_t k = 0; k < 1ull << x->step_order;) {
+        uint32_t n = (uint32_t)min((1ull << x->step_order) - k, (uint64_t)LIST_BATCH);
+
+        for (uint32_t j = 0; j < n; j++) {
+            mfns[j] = first + k++;
+        }
+        if (free_list(x->d, mfns, n) != n) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static long decrease_some(const struct extents *x, uint64_t i, uint32_t nr)
+{
+    uint64_t mfns[LIST_BATCH];
+
+    if (x->order != 0) {
+        return decrease_step(x, i);
+    }
+    if (copy_from_guest(mfns, guest_ptr_add(x->list, i * sizeof(mfns[0])), nr * sizeof(mfns[0])) !=
+        0) {
+        return nr == 1 ? 0 : decrease_some(x, i, 1);
+    }
+    return free_list(x->d, mfns, nr);
+}
+
+/* Do @some for the steps from the one on that @cmd tells; how many extents are done, or a restart.
  */
 static long for_extents(uint64_t cmd, uint64_t arg, const struct extents *x, uint64_t nr,
-                        long (*one)(const struct extents *, uint64_t))
+                        steps_fn *some)
 {
-    uint64_t i = cmd >> MEMOP_EXTENT_SHIFT, batch = FRAMES_A_BATCH >> x->step_order;
     unsigned int steps_shift = x->order - x->step_order;
-    uint64_t end = nr << steps_shift, begin = i;
+    uint64_t i = cmd >> MEMOP_EXTENT_SHIFT, end = nr << steps_shift;
 
-    for (; i < end; i++) {
-        bool is_preempted = i != begin && (batch == 0 || i % batch == 0) && preempt_pending();
-        long rc = is_preempted ? -ERESTART : one(x, i);
+    for (;;) {
+        uint32_t n = x->order == 0 ? (uint32_t)min(end - i, (uint64_t)LIST_BATCH) : 1;
+        long done = some(x, i, n);
 
-        if (rc == -ERESTART) {
+        i += done > 0 ? (uint64_t)done : 0;
+        if (done == -ERESTART || (done == n && i < end && preempt_pending())) {
             const uint64_t args[] = { (cmd & MEMOP_CMD_MASK) | i << MEMOP_EXTENT_SHIFT, arg };
 
             return hcall_restart(args, ARRAY_SIZE(args));
         }
-        if (rc != 0) {
-            break;
+        if (done != n || i == end) {
+            return (long)(i >> steps_shift);
         }
     }
-    return (long)(i >> steps_shift);
 }
 
 /* What the flags ask for beyond an address width, which is not to be had: a sentence, else NULL. */
@@ -181,7 +237,7 @@ static long begun(uint64_t cmd, const struct xen_memory_reservation *r, unsigned
 }
 
 static long change_checked(uint64_t cmd, uint64_t arg, const struct xen_memory_reservation *r,
-                           struct extents *x, long (*one)(const struct extents *, uint64_t))
+                           struct extents *x, steps_fn *some)
 {
     const char *why = flags_refused(r);
 
@@ -193,11 +249,10 @@ static long change_checked(uint64_t cmd, uint64_t arg, const struct xen_memory_r
         log_guest(x->d->id, "reservation with flags %#x: %s", r->mem_flags, why);
         return begun(cmd, r, x->step_order);
     }
-    return for_extents(cmd, arg, x, r->nr_extents, one);
+    return for_extents(cmd, arg, x, r->nr_extents, some);
 }
 
-static long change(uint64_t cmd, uint64_t arg, unsigned int step_order,
-                   long (*one)(const struct extents *, uint64_t))
+static long change(uint64_t cmd, uint64_t arg, unsigned int step_order, steps_fn *some)
 {
     bool is_privileged = current()->domain->is_privileged;
     uint64_t start = cmd >> MEMOP_EXTENT_SHIFT;
@@ -221,24 +276,24 @@ static long change(uint64_t cmd, uint64_t arg, unsigned int step_order,
     x.order = r.extent_order;
     x.step_order = min(x.order, step_order);
     x.address_bits = XENMEMF_get_address_bits(r.mem_flags);
-    rc = change_checked(cmd, arg, &r, &x, one);
+    rc = change_checked(cmd, arg, &r, &x, some);
     domain_put(x.d);
     return rc;
 }
 
 long memory_increase(uint64_t cmd, uint64_t arg)
 {
-    return change(cmd, arg, ORDER_MAX_DOM0, increase_one);
+    return change(cmd, arg, ORDER_MAX_DOM0, increase_some);
 }
 
 long memory_decrease(uint64_t cmd, uint64_t arg)
 {
-    return change(cmd, arg, STEP_ORDER_MAX, decrease_one);
+    return change(cmd, arg, STEP_ORDER_MAX, decrease_some);
 }
 
 long memory_populate(uint64_t cmd, uint64_t arg)
 {
-    return change(cmd, arg, ORDER_MAX_DOM0, populate_one);
+    return change(cmd, arg, ORDER_MAX_DOM0, populate_some);
 }
 
 long memory_claim_pages(uint64_t cmd, uint64_t arg)

@@ -318,15 +318,18 @@ mfn_t pages_alloc_claimed(unsigned int order, unsigned int address_bits, unsigne
     return MFN(mfn);
 }
 
+static void clear_words(struct frame *f)
+{
+    ASSERT((f->ref & (FRAME_REF_MASK | FRAME_FREE)) == 0);
+    f->ref = 0;
+    f->type = 0;
+}
+
 static void free_frames(mfn_t mfn, unsigned int order, uint32_t stamp)
 {
-    struct frame *f = frame_of(mfn);
-
     ASSERT(mfn.n != 0 && (mfn.n & ((1ull << order) - 1)) == 0);
     for (uint64_t i = 0; i < 1ull << order; i++) {
-        ASSERT((f[i].ref & (FRAME_REF_MASK | FRAME_FREE)) == 0);
-        f[i].ref = 0;
-        f[i].type = 0;
+        clear_words(frame_of(mfn) + i);
     }
     spin_lock(&pages_lock);
     block_free(mfn.n, order, DIRTY, stamp);
@@ -336,6 +339,30 @@ static void free_frames(mfn_t mfn, unsigned int order, uint32_t stamp)
 void pages_free(mfn_t mfn, unsigned int order)
 {
     free_frames(mfn, order, tlb_clock());
+}
+
+void pages_free_list(const uint64_t *mfns, uint32_t nr)
+{
+    uint32_t stamp = tlb_clock(), i = 0;
+
+    for (uint32_t n = 0; n < nr; n++) {
+        clear_words(frame_of(MFN(mfns[n])));
+    }
+    spin_lock(&pages_lock);
+    while (i < nr) {
+        uint32_t run = 1;
+        unsigned int order;
+
+        while (i + run < nr && mfns[i + run] == mfns[i] + run) {
+            run++;
+        }
+        /* As large blocks as the run is made of. */
+        for (uint32_t end = i + run; i < end; i += 1u << order) {
+            order = min(bit_highest(end - i), bit_lowest(mfns[i]));
+            block_free(mfns[i], order, DIRTY, stamp);
+        }
+    }
+    spin_unlock(&pages_lock);
 }
 
 /*

@@ -38,6 +38,9 @@ uint64_t pages_nr_claimed(void);
  * be left. */
 void pages_free(mfn_t mfn, unsigned int order);
 
+/* The same for @nr single frames in any order, better in theirs. */
+void pages_free_list(const uint64_t *mfns, uint32_t nr);
+
 /* Zero one batch of dirty free memory; false when there is none.  Idle CPUs call it. */
 bool pages_scrub_step(void);
 /* The same for as many as an interrupt may wait for. */
