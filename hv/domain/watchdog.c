@@ -60,11 +60,11 @@ static long set_locked(struct watchdogs *w, uint32_t id, uint32_t timeout_s)
     } else if (id > NR_WATCHDOGS || !w->in_use[i]) {
         return -EINVAL;
     }
-    w->in_use[i] = timeout_s != 0;
-    if (timeout_s == 0) {
-        timer_stop(&w->timers[i]);
-    } else {
+    w->in_use[i] = id == 0 || timeout_s != 0;
+    if (w->in_use[i]) {
         timer_set(&w->timers[i], time_now() + timeout_s * NS_PER_SECOND);
+    } else {
+        timer_stop(&w->timers[i]);
     }
     return id == 0 ? (long)i + 1 : 0;
 }
@@ -73,7 +73,7 @@ long domain_watchdog(struct domain *d, uint32_t id, uint32_t timeout_s)
 {
     long rc;
 
-    if (id > NR_WATCHDOGS || (id == 0 && timeout_s == 0)) {
+    if (id > NR_WATCHDOGS) {
         return -EINVAL;
     }
     if (READ_ONCE(d->watchdogs) == NULL) {

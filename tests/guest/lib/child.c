@@ -355,6 +355,7 @@ long child_destroy(struct child *c)
     uint64_t end = system_time() + WAIT_NS;
     struct xen_domctl_getdomaininfo info;
     struct xen_domctl op = { 0 };
+    bool is_dying = domctl_info(c->domid, &info) == 0 && (info.flags & XEN_DOMINF_dying);
     long rc;
 
     if (c->box) {
@@ -362,7 +363,8 @@ long child_destroy(struct child *c)
         slots[c->slot / 64] &= ~(1ul << (c->slot % 64));
         c->box = NULL;
     }
-    rc = domctl(&op, XEN_DOMCTL_destroydomain, c->domid);
+    /* The box may have been all that a zombie lived on. */
+    rc = is_dying ? 0 : domctl(&op, XEN_DOMCTL_destroydomain, c->domid);
     while (!rc && domctl_info(c->domid, &info) == 0) {
         hyper_sched(SCHEDOP_yield, NULL);
         rc = system_time() > end ? -EBUSY : 0;
