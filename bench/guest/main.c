@@ -10,6 +10,7 @@
  *
  * With the word `boot` on its command line the guest only tells when it started.
  */
+#include "lib/child.h"
 #include "lib/event.h"
 #include "lib/hypercall.h"
 #include "lib/mm.h"
@@ -351,6 +352,119 @@ static void event_round_trip(uint64_t *samples, unsigned int nr)
     set_callback(CALLBACKTYPE_event, entry_event);
 }
 
+/* The event is left to us: back to none. */
+static void forget_event(struct shared_info *shared, unsigned int port)
+{
+    shared->evtchn_pending[port / 64] = 0;
+    shared->vcpu_info[0].evtchn_pending_sel = 0;
+    shared->vcpu_info[0].evtchn_upcall_pending = 0;
+}
+
+SAMPLES(event_send_self, , event_send(event_port), forget_event(shared_info, event_port))
+
+/* A channel to another domain, which answers each event in its handler. */
+static struct child peer;
+static unsigned int peer_port, our_port;
+static volatile unsigned int nr_answers;
+
+static void answer(unsigned int port)
+{
+    event_send(port);
+}
+
+static void count_answer(unsigned int port)
+{
+    (void)port;
+    nr_answers++;
+}
+
+static void answer_events(uint64_t port)
+{
+    event_set_handler((unsigned int)port, answer);
+    port_unmask((unsigned int)port);
+    while (!child_box[0]) {
+        event_mask();
+        hyper_sched(SCHEDOP_block, NULL);
+    }
+}
+
+static void prepare_peer(void)
+{
+    struct evtchn_bind_interdomain bind = { 0 };
+    long rc;
+
+    switch_to(kernel_base, user_base); /* the figures above have left us in another */
+    rc = child_create(&peer, 1, answer_events, 1);
+    if (rc == 0) {
+        peer_port = (unsigned int)event_alloc_unbound(peer.domid, DOMID_SELF);
+        bind.remote_dom = (domid_t)peer.domid;
+        bind.remote_port = peer_port;
+        rc = hyper_event(EVTCHNOP_bind_interdomain, &bind);
+    }
+    if (rc || peer_port != 1 ||
+        foreign_map(FOREIGN_VA, peer.shared_info_mfn, PTE_RW_PAGE, peer.domid)) {
+        guest_die("no second domain (error %ld)", rc);
+    }
+    our_port = bind.local_port;
+    event_set_handler(our_port, count_answer);
+}
+
+/* To one that does not run, whose port is open. */
+SAMPLES(event_send_other, forget_event((struct shared_info *)FOREIGN_VA, peer_port),
+        event_send(our_port), )
+
+/* There and back, each of the two asleep while the other works. */
+static void event_ping(uint64_t *samples, unsigned int nr)
+{
+    child_unpause(&peer);
+    port_unmask(our_port);
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t start;
+
+        event_mask();
+        nr_answers = 0;
+        start = rdtsc();
+        event_send(our_port);
+        while (!nr_answers) {
+            hyper_sched(SCHEDOP_block, NULL);
+            event_mask();
+        }
+        samples[i] = rdtsc() - start;
+    }
+}
+
+static void dismiss_peer(void)
+{
+    peer.box[0] = 1;
+    event_close(our_port);
+    foreign_map(FOREIGN_VA, 0, 0, DOMID_SELF);
+    mmuext(MMUEXT_INVLPG_LOCAL, FOREIGN_VA, 0);
+    if (child_destroy(&peer)) {
+        guest_die("the second domain stays");
+    }
+}
+
+/* By queues; the last, as there is no other way back than to close all ports. */
+static event_word_t *queue_words;
+static struct evtchn_fifo_control_block *queue_heads;
+
+static void prepare_queues(void)
+{
+    struct evtchn_init_control init = { 0 };
+    struct evtchn_expand_array expand = { 0 };
+
+    queue_heads = page_alloc();
+    queue_words = page_alloc();
+    init.control_gfn = virt_to_mfn(queue_heads);
+    expand.array_gfn = virt_to_mfn(queue_words);
+    if (hyper_event(EVTCHNOP_init_control, &init) || hyper_event(EVTCHNOP_expand_array, &expand)) {
+        guest_die("no event queues");
+    }
+}
+
+SAMPLES(event_send_queue, , event_send(event_port), queue_heads->ready = 0;
+        queue_words[event_port] = 0; shared_info->vcpu_info[0].evtchn_upcall_pending = 0)
+
 /* ---- timers ---- */
 
 static unsigned int timer_port;
@@ -531,6 +645,7 @@ static const struct figure in_kernel[] = {
     { "in_allowed", 501, in_80 },
     { "event_to_self", 501, event_to_self },
     { "event_round_trip", 501, event_round_trip },
+    { "event_send_self", 501, event_send_self },
     { "set_timer", 501, set_timer },
     { "yield", 501, yield },
     { "balloon_down", 5, balloon_down },
@@ -542,6 +657,14 @@ static const struct figure in_user[] = {
     { "user_system_call_iret", 501, user_system_call_full },
     { "user_page_fault", 501, user_page_fault },
 };
+
+/* In this order: the peer is let run by the second. */
+static const struct figure of_peer[] = {
+    { "event_send_other", 501, event_send_other },
+    { "event_ping", 201, event_ping },
+};
+
+static const struct figure of_queues = { "event_send_queue", 501, event_send_queue };
 
 static const struct figure of_time[] = {
     { "timer_short", 401, timer_short },
@@ -576,5 +699,12 @@ void guest_run(void)
     for (unsigned int i = 0; i < ARRAY_SIZE(of_time); i++) {
         measure(&of_time[i], 0);
     }
+    prepare_peer();
+    for (unsigned int i = 0; i < ARRAY_SIZE(of_peer); i++) {
+        measure(&of_peer[i], overhead);
+    }
+    dismiss_peer();
+    prepare_queues();
+    measure(&of_queues, overhead);
     print("guest: done\n");
 }
