@@ -25,6 +25,7 @@
 enum write {
     REFUSED,
     ONLY_SAME,
+    ONLY_ZERO,
     IGNORED
 };
 
@@ -40,6 +41,8 @@ static const struct shown_msr {
     enum write write;
 } shown[] = {
     { MSR_PLATFORM_ID, MSR_PLATFORM_ID, VENDOR_INTEL, true, REFUSED },
+    /* Intel wants it cleared before it is read (SDM vol. 3, microcode update facilities). */
+    { MSR_UCODE_REV, MSR_UCODE_REV, VENDOR_INTEL, true, ONLY_ZERO },
     { MSR_UCODE_REV, MSR_UCODE_REV, VENDOR_OTHER, true, REFUSED },
     { MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, VENDOR_OTHER, false, REFUSED },
     { MSR_MISC_FEATURES, MSR_MISC_FEATURES, VENDOR_OTHER, false, ONLY_SAME },
@@ -146,7 +149,7 @@ int pv_write_msr(struct emul_ctxt *c, uint32_t msr, uint64_t val)
     default:
         break;
     }
-    if (write == IGNORED ||
+    if (write == IGNORED || (write == ONLY_ZERO && val == 0) ||
         (write == ONLY_SAME && pv_read_msr(c, msr, &now) == EMUL_OK && now == val)) {
         return EMUL_OK;
     }
