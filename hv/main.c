@@ -208,14 +208,31 @@ static const void *map_acpi(paddr_t p, size_t len)
 
 static const struct acpi_mem_ops acpi_mem_ops = { .map = map_acpi };
 
+/* With smt=0, each core gives one CPU: its first thread, but the boot CPU's gives that one. */
+__init static bool is_left_out(uint32_t apic_id, const uint32_t *before, uint32_t nr)
+{
+    bool has_one = apic_id != lapic_id() && topology_same_core(apic_id, lapic_id());
+
+    for (uint32_t i = 0; i < nr && !has_one; i++) {
+        has_one = topology_same_core(apic_id, before[i]);
+    }
+    return has_one && !hv_options.smt;
+}
+
 __init static void start_other_cpus(void)
 {
     static __initdata uint32_t ids[ACPI_MAX_CPUS];
+    uint32_t nr = 0;
 
     for (uint32_t i = 0; i < acpi_info.nr_cpus; i++) {
-        ids[i] = acpi_info.cpus[i].apic_id;
+        if (!is_left_out(acpi_info.cpus[i].apic_id, ids, nr)) {
+            ids[nr++] = acpi_info.cpus[i].apic_id;
+        }
     }
-    smp_start(ids, acpi_info.nr_cpus, hv_options.max_cpus);
+    if (nr < acpi_info.nr_cpus) {
+        log_info("smt=0: %u second threads of cores are left out", acpi_info.nr_cpus - nr);
+    }
+    smp_start(ids, nr, hv_options.max_cpus);
     log_info("%u CPUs are up", cpumask_count(&cpus_online));
 }
 

@@ -16,6 +16,7 @@ struct hv_options hv_options = {
     .console = "com1,vga",
     .conswitch = 'a',
     .max_cpus = NR_CPUS,
+    .smt = true,
     .acpi = true,
     .gnttab_max_version = 2,
 };
@@ -335,6 +336,7 @@ static const struct cmdline_option options[] __initconst = {
     CUSTOM("dom0", parse_dom0),
     UINT("maxcpus", max_cpus, 1, 0),
     CUSTOM("nosmp", parse_nosmp),
+    BOOL("smt", smt),
     CUSTOM("acpi", parse_acpi),
     BOOL("noapic", noapic),
     BOOL("noreboot", noreboot),
@@ -355,7 +357,6 @@ static const struct cmdline_option options[] __initconst = {
     NO_EFFECT("max_cstate"),
     NO_EFFECT("mce"),
     NO_EFFECT("nmi"),
-    NO_EFFECT("smt"),
     NO_EFFECT("spec-ctrl"),
     NO_EFFECT("tsc"),
     NO_EFFECT("ucode"),

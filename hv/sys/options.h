@@ -38,6 +38,7 @@ struct hv_options {
 
     /* machine */
     uint32_t max_cpus; /* maxcpus=, nosmp */
+    bool smt;          /* smt=: use all threads of a core, not one alone */
     bool acpi;         /* acpi=off: find CPUs and interrupts without its tables */
     bool noapic;       /* passed on to dom0's kernel */
     bool noreboot;

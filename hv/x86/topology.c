@@ -56,6 +56,11 @@ __init void topology_init(void)
     thread_bits = (uint8_t)bits_for(max(logical / cores, 1u));
 }
 
+bool topology_same_core(uint32_t a, uint32_t b)
+{
+    return a >> thread_bits == b >> thread_bits;
+}
+
 static uint32_t count_sharing(unsigned int shift)
 {
     uint32_t most = 1;

@@ -48,6 +48,14 @@ def test_options_limit_the_cpus(tmp_path, options, cpus):
     assert report(text, "cpus") == cpus
 
 
+@pytest.mark.ours
+def test_one_thread_of_each_core_is_enough(tmp_path):
+    text, pc = run_script(tmp_path, REPORT, smp="4,cores=2,threads=2", cpu="Nehalem",
+                          options="dom0_mem=384M smt=0")
+    assert report(text, "cpus") == 2
+    assert "smt=0: 2 second threads of cores are left out" in pc.text
+
+
 # In MiB; dom0 gets nearly all of it.  The kernel's own tables take some 6 %.
 @pytest.mark.parametrize("memory", [pytest.param(256, marks=full), pytest.param(1024, marks=full),
                                     5120, pytest.param(16384, marks=full)])

@@ -111,7 +111,9 @@ static void what_stock_configurations_say_is_understood(void **state)
     good("nosmp reboot=k");
     assert_int_equal(hv_options.max_cpus, 1);
     assert_int_equal(hv_options.reboot, OPTION_REBOOT_KEYBOARD);
-    bad("smt=0 iommu=no ucode=scan watchdog crashkernel=256M flask=disabled spec-ctrl=no xpti=0 "
+    good("smt=0");
+    assert_false(hv_options.smt);
+    bad("iommu=no ucode=scan watchdog crashkernel=256M flask=disabled spec-ctrl=no xpti=0 "
         "cpuid=x console_timestamps=date hpet=1 cpufreq=xen max_cstate=1 tsc=unstable nmi=dom0 "
         "mce=1 bootscrub=0");
     assert_non_null(strstr(fake_log_last(), "accepted without effect"));
