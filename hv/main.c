@@ -71,9 +71,44 @@ const struct time_ops time_ops = { .scale_changed = vcpu_time_changed };
 
 const struct irq_guest_ops irq_guest_ops = { .deliver = pirq_deliver };
 
+/* Whoever follows the log is told some times a second, however fast it grows. */
+#define NEWS_PERIOD_NS 100000000u
+
+static void tell_news(struct timer *t)
+{
+    (void)t;
+    if (log_take_news()) {
+        evtchn_raise_global_virq(VIRQ_CON_RING);
+    }
+}
+
+static struct timer news_timer = { .fn = tell_news };
+
 static void console_softirq(void)
 {
     console_poll(NULL);
+    if (log_has_news() && !timer_is_armed(&news_timer)) {
+        timer_set(&news_timer, time_now() + NEWS_PERIOD_NS);
+    }
+}
+
+/* Corrected machine checks wait in the processor until somebody looks. */
+#define MCHECK_PERIOD_NS 10000000000u
+
+static DEFINE_PER_CPU(struct timer, mcheck_timer);
+
+static void look_for_machine_checks(struct timer *t)
+{
+    mcheck_poll();
+    timer_set(t, time_now() + MCHECK_PERIOD_NS);
+}
+
+static void begin_to_look(void)
+{
+    struct timer *t = this_cpu_ptr(mcheck_timer);
+
+    timer_init(t, look_for_machine_checks, NULL, cpu_id());
+    timer_set(t, time_now() + MCHECK_PERIOD_NS);
 }
 
 void (*const softirq_handlers[NR_SOFTIRQS])(void) = {
@@ -331,6 +366,7 @@ noinline __init static void start_on_own_stack(void)
     }
     time_init();
     time_cpu_init();
+    begin_to_look();
     irq_init();
     take_console_input();
     start_other_cpus();
@@ -364,6 +400,7 @@ noreturn void hv_ap_main(void)
         panic("no memory for the idle vCPU of CPU %u", cpu_id());
     }
     time_cpu_init();
+    begin_to_look();
     resume_curr();
 }
 

@@ -16,6 +16,7 @@
 #include "lib/format.h"
 #include "lib/string.h"
 #include "sys/lock.h"
+#include "sys/softirq.h"
 #include "x86/insn.h"
 
 #define RING_SIZE    32768u
@@ -90,7 +91,8 @@ static void ring_put(const char *text, size_t len) REQUIRES(log_lock)
         ring[ring_end++ & (ring_size - 1)] = text[i];
     }
     ring_held = (uint32_t)min((size_t)ring_size, ring_held + len);
-    has_news = true;
+    WRITE_ONCE(has_news, true);
+    softirq_raise(SOFTIRQ_CONSOLE);
 }
 
 static void sinks_put(const char *text, size_t len) REQUIRES(log_lock)
@@ -294,6 +296,11 @@ void log_clear(void)
     lock_log();
     ring_held = 0;
     unlock_log();
+}
+
+bool log_has_news(void)
+{
+    return READ_ONCE(has_news);
 }
 
 bool log_take_news(void)

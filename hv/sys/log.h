@@ -60,7 +60,11 @@ size_t log_read(char *buf, size_t len_bytes, uint32_t *index, bool incremental);
 /* Forget what is in the ring. */
 void log_clear(void);
 
-/* Has the ring grown since the last call?  Whoever raises VIRQ_CON_RING asks. */
+/*
+ * Has the ring grown since the last log_take_news()?  Whenever it grows, SOFTIRQ_CONSOLE is raised
+ * here: whoever tells the readers (VIRQ_CON_RING) asks there, and takes the news when it does.
+ */
+bool log_has_news(void);
 bool log_take_news(void);
 
 /* Use the lasting memory @buf of @size bytes, a power of two, as the ring; its text moves there. */

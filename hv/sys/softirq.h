@@ -12,7 +12,7 @@ enum softirq {
     SOFTIRQ_TIMER,    /* run expired timers */
     SOFTIRQ_SCHEDULE, /* choose who runs here */
     SOFTIRQ_CALL,     /* run queued calls of other CPUs */
-    SOFTIRQ_CONSOLE,  /* serial input arrived */
+    SOFTIRQ_CONSOLE,  /* serial input arrived, or the log grew */
     SOFTIRQ_DOMAIN,   /* a domain's last reference went */
     SOFTIRQ_NMI,      /* an NMI came, from where nothing could be done */
     NR_SOFTIRQS,

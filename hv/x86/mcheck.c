@@ -3,8 +3,8 @@
  * Machine checks (SDM vol. 3, chapter 16) and NMIs.
  *
  * An uncorrected error ends the machine: which memory or whose state is lost
- * cannot be told for certain.  Corrected ones are logged where they are met: at
- * the start, and beside an exception.
+ * cannot be told for certain.  Corrected ones raise nothing: they are looked for
+ * at the start, now and then, and beside an exception.
  *
  * NMIs in ring 0 run on a stack of their own, which a second NMI would
  * overwrite.  The processor holds it back until the next IRET; so nothing
@@ -69,6 +69,11 @@ void mcheck_init_cpu(void)
     for (unsigned int i = 0; i < nr_banks(); i++) {
         wrmsr(MSR_MC0_CTL + BANK_MSRS * i, ~0ull);
     }
+}
+
+void mcheck_poll(void)
+{
+    report_banks();
 }
 
 /* All banks' statuses or-ed, and in *@worst the number of one that tells most. */

@@ -9,6 +9,9 @@ struct cpu_user_regs;
 /* Switch reporting on, on this CPU, and report what firmware left. */
 void mcheck_init_cpu(void);
 
+/* Report what this CPU's hardware has put right since the last time. */
+void mcheck_poll(void);
+
 /* #MC.  Stops the machine unless what was running can go on. */
 void mcheck_exception(const struct cpu_user_regs *regs);
 

@@ -9,6 +9,7 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import time
 
@@ -139,6 +140,23 @@ def uefi_args(directory):
     shutil.copy(os.path.join(OVMF, "OVMF_VARS.fd"), variables)
     return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE.fd",
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
+
+
+def monitor_args(directory):
+    return ["-monitor", f"unix:{directory}/monitor,server=on,wait=off"]
+
+
+def monitor(directory, command):
+    """Have QEMU's monitor execute @command, at the machine with monitor_args(@directory)."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(DEADLINE_S)
+        s.connect(f"{directory}/monitor")
+        for text in (None, command):
+            if text:
+                s.sendall(f"{text}\n".encode())
+            seen = b""
+            while not seen.endswith(b"(qemu) "):
+                seen += s.recv(4096)
 
 
 def pxe_args(directory, image, options, modules=()):

@@ -242,6 +242,23 @@ TEST(domains_that_are_none_come_before_operations_that_are_none)
     EXPECT(do_domctl(XEN_DOMCTL_pausedomain, 0), -EINVAL); /* the caller itself */
 }
 
+TEST(whoever_follows_the_log_is_told_when_it_grows)
+{
+    static char key = 'h';
+    long port = event_bind_virq(VIRQ_CON_RING, 0);
+    uint64_t end = system_time() + 2000000000;
+
+    CHECK(port > 0);
+    sysctl.u.debug_keys = (struct xen_sysctl_debug_keys){ .nr_keys = 1 };
+    set_xen_guest_handle(sysctl.u.debug_keys.keys, &key);
+    EXPECT(do_sysctl(XEN_SYSCTL_debug_keys), 0);
+    while (!port_is_pending((unsigned int)port) && system_time() < end) {
+        hyper_sched(SCHEDOP_yield, NULL);
+    }
+    CHECK(port_is_pending((unsigned int)port));
+    event_close((unsigned int)port);
+}
+
 static volatile unsigned int nr_nmis, nr_wanted, depth, depth_seen;
 
 /* Asks for the next one while it is at the last: that has to wait. */

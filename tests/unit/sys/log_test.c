@@ -12,6 +12,7 @@
 
 #include "sys/log.h"
 #include "sys/lock.h"
+#include "sys/softirq.h"
 #include "x86/insn.h"
 
 static char seen[1 << 20];
@@ -26,6 +27,8 @@ static void sink_write(const char *text, size_t len)
 
 static const struct log_sink sink = { "test", sink_write };
 const struct log_sink *const log_sinks[] = { &sink, NULL };
+
+struct cpu host_cpu;
 
 void spin_lock_wait(struct spinlock *lock, uint16_t mine)
 {
@@ -77,7 +80,10 @@ static void readers_follow_by_index(void **state)
     start = index;
     assert_int_equal(log_read(buf, sizeof(buf), &index, true), 0);
     log_take_news();
+    host_cpu.softirqs = 0;
     log_info("hello");
+    assert_int_equal(host_cpu.softirqs, 1u << SOFTIRQ_CONSOLE);
+    assert_true(log_has_news());
     assert_true(log_take_news());
     assert_false(log_take_news());
     assert_int_equal(log_read(buf, 4, &index, true), 4);
