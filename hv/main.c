@@ -61,6 +61,7 @@ const struct trap_irq_ops trap_irq_ops = {
 const struct sched_host_ops sched_host_ops = {
     .is_runnable = vcpu_is_runnable,
     .state_changed = vcpu_state_changed,
+    .group_name = domain_of_group,
     .leave = pv_leave,
     .enter = pv_enter,
 };
@@ -371,10 +372,7 @@ noinline __init static void start_on_own_stack(void)
     take_console_input();
     start_other_cpus();
     time_sync_cpus();
-    if (hv_options.sched[0] != '\0' && !sched_select(hv_options.sched)) {
-        log_warn("sched=%s: no such policy; %s is used", hv_options.sched, sched_policy_name());
-    }
-    log_info("scheduler: %s", sched_policy_name());
+    sched_start(hv_options.sched);
     if (build_dom0(&dom0, &err) != 0) {
         panic_give_up("%s", err.text);
     }

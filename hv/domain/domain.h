@@ -204,7 +204,8 @@ static inline void vcpu_wake(struct vcpu *v)
     sched_wake(&v->unit);
 }
 
-/* For sched_host_ops: may it run; its run state changes. */
+/* For sched_host_ops: the number of its domain; may it run; its run state changes. */
+uint32_t domain_of_group(const struct sched_group *g);
 bool vcpu_is_runnable(const struct sched_unit *u);
 void vcpu_state_changed(struct sched_unit *u, int runstate, uint64_t now);
 

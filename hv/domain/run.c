@@ -16,6 +16,11 @@
 
 #define TOOLSTACK_PAUSES_MAX 255u
 
+uint32_t domain_of_group(const struct sched_group *g)
+{
+    return container_of(g, struct domain, sched)->id;
+}
+
 bool vcpu_is_runnable(const struct sched_unit *u)
 {
     const struct vcpu *v = container_of(u, struct vcpu, unit);

@@ -202,7 +202,7 @@ static long vcpu_down(struct vcpu *v, struct guest_ptr arg)
         log_info("d%u has no vCPU left that runs: shut down", v->domain->id);
         domain_shutdown(v->domain, SHUTDOWN_poweroff);
     }
-    sched_sleep_nosync(&v->unit);
+    sched_offline(&v->unit);
     return 0;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* sysctl: the toolstack's operations on the machine as a whole. */
-#include "hcall/info.h"
+#include "hcall/sysctl.h"
 
 #include <xen/physdev.h>
-#include <xen/sysctl.h>
 
 #include "drivers/console.h"
 #include "drivers/pci.h"
 #include "hcall/cpu_policy.h"
 #include "hcall/hcall.h"
+#include "hcall/info.h"
 #include "lib/string.h"
 #include "mm/page_alloc.h"
 #include "sys/log.h"
@@ -48,12 +48,6 @@ static long op_readconsole(struct xen_sysctl *op)
     if (r->clear) {
         log_clear();
     }
-    return 0;
-}
-
-static long op_sched_id(struct xen_sysctl *op)
-{
-    op->u.sched_id.sched_id = sched_policy_id();
     return 0;
 }
 
@@ -116,66 +110,6 @@ static long op_debug_keys(struct xen_sysctl *op)
         return -EFAULT;
     }
     console_run_keys(keys, nr);
-    return 0;
-}
-
-static uint32_t nr_domains(void)
-{
-    struct domain *d;
-    domid_t id = 0;
-    uint32_t n = 0;
-
-    while ((d = domain_get_next(id)) != NULL) {
-        id = (domid_t)(d->id + 1);
-        domain_put(d);
-        n++;
-    }
-    return n;
-}
-
-/* There is one pool, number 0, of all CPUs. */
-static long op_cpupool(struct xen_sysctl *op)
-{
-    struct xen_sysctl_cpupool_op *p = &op->u.cpupool_op;
-    static const struct cpumask none;
-
-    switch (p->op) {
-    case XEN_SYSCTL_CPUPOOL_OP_INFO:
-        if (p->cpupool_id != 0) {
-            return -ENOENT;
-        }
-        p->sched_id = sched_policy_id();
-        p->n_dom = nr_domains();
-        return info_cpumask_out(&p->cpumap, &cpus_online);
-    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
-        return info_cpumask_out(&p->cpumap, &none);
-    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
-    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
-    case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
-    case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
-    case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
-        log_warn("CPU pools cannot be changed: all CPUs belong to pool 0");
-        return -EOPNOTSUPP;
-    default:
-        return -ENOSYS;
-    }
-}
-
-static long op_scheduler(struct xen_sysctl *op)
-{
-    struct xen_sysctl_scheduler_op *s = &op->u.scheduler_op;
-
-    if (s->cpupool_id != 0) {
-        return -ESRCH;
-    }
-    if (s->sched_id != sched_policy_id()) {
-        return -EINVAL;
-    }
-    if (s->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
-        log_warn("the scheduler has no parameters of its own to set");
-        return -EOPNOTSUPP;
-    }
-    s->u.sched_credit2.ratelimit_us = 0;
     return 0;
 }
 
@@ -374,16 +308,16 @@ static long op_get_levelling_caps(struct xen_sysctl *op)
     return 0;
 }
 
-static long (*const ops[])(struct xen_sysctl *) = {
+static sysctl_fn *const ops[] = {
     [XEN_SYSCTL_readconsole] = op_readconsole,
     [XEN_SYSCTL_physinfo] = op_physinfo,
-    [XEN_SYSCTL_sched_id] = op_sched_id,
+    [XEN_SYSCTL_sched_id] = sysctl_sched_id,
     [XEN_SYSCTL_getdomaininfolist] = op_getdomaininfolist,
     [XEN_SYSCTL_debug_keys] = op_debug_keys,
     [XEN_SYSCTL_cputopoinfo] = op_cputopoinfo,
     [XEN_SYSCTL_numainfo] = op_numainfo,
-    [XEN_SYSCTL_cpupool_op] = op_cpupool,
-    [XEN_SYSCTL_scheduler_op] = op_scheduler,
+    [XEN_SYSCTL_cpupool_op] = sysctl_cpupool,
+    [XEN_SYSCTL_scheduler_op] = sysctl_scheduler,
     [XEN_SYSCTL_pcitopoinfo] = op_pcitopoinfo,
     [XEN_SYSCTL_getcpuinfo] = op_getcpuinfo,
     [XEN_SYSCTL_availheap] = op_availheap,
@@ -413,8 +347,8 @@ long hcall_sysctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
         return -ENOSYS;
     }
     rc = ops[op.cmd](&op);
-    if (rc == 0 && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
+    if ((rc == 0 || rc == -ERESTART) && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
         return -EFAULT;
     }
-    return rc;
+    return rc == -ERESTART ? hcall_restart(NULL, 0) : rc;
 }

@@ -2,15 +2,17 @@
 /*
  * The scheduler: chooses for each CPU one of its runnable units.  It knows
  * units, not domains; whoever embeds a unit (domain/) is told through
- * sched_host_ops.  Policies are const tables, one file each.
+ * sched_host_ops.
  *
  *               wake               chosen
  *   BLOCKED ----------> RUNNABLE <--------> RUNNING
  *      ^                    preempted          |
  *      +---------------------------------------+  sleep
  *
- * A unit is in exactly one CPU's run queue while RUNNABLE, under that queue's
- * lock (LOCK_RANK_SCHED).  RUNNING units are nobody's but their CPU's.
+ * Units of a domain form a group; groups belong to CPU pools.  A pool has CPUs
+ * and a policy (const tables, one file each).  The CPUs of a pool form run
+ * queues; a unit is in one of them while RUNNABLE, under that queue's lock
+ * (LOCK_RANK_SCHED).
  */
 #pragma once
 
@@ -19,6 +21,8 @@
 #include "sys/lock.h"
 
 struct xen_domctl_schedparam_vcpu;
+struct run_queue;
+struct sched_pool;
 
 enum unit_state {
     UNIT_BLOCKED,  /* not to be run: waits, paused or offline */
@@ -27,29 +31,58 @@ enum unit_state {
 };
 
 #define SCHED_WEIGHT_DEFAULT 256u
-#define SCHED_WEIGHT_MAX     65535u
+#define SCHED_POOL_ANY       0xffffffffu
 
-/* Units with one share between them: those of a domain. */
+/*
+ * Units with one share between them: those of a domain.
+ * Members: [P] the lock of the pools; [b] budget_lock; [a] atomic
+ */
 struct sched_group {
-    uint32_t weight; /* [a] share of CPU, 1 .. SCHED_WEIGHT_MAX */
+    struct sched_pool *pool; /* [P], and [a] to read while the group is in use */
+    struct list_node link;   /* [P] in its pool */
+    struct list_node units;  /* [P] */
+    uint32_t nr_units;       /* [P] */
+    uint32_t nr_freed;       /* [P] units whose affinity the pool could not keep */
+    uint32_t weight;         /* [a] share of CPU, 1 .. 65535 */
+    uint32_t cap;            /* [a] at most so many hundredths of a CPU; 0: as many as there are */
+    struct spinlock budget_lock; /* LOCK_RANK_LEAF */
+    int64_t budget_ns;           /* [b] what is left of the cap in this period, less debts */
+    uint64_t period_end_ns;      /* [b] */
+};
+
+/* What policy rtds keeps of a unit. */
+struct sched_realtime {
+    uint64_t period_ns, budget_ns; /* [q] it gets its budget once a period */
+    uint64_t left_ns, deadline_ns; /* [q] of this period */
+    uint32_t level;                /* [q] how many budgets it has used in this period */
+    bool has_extra;                /* [q] it may use what others leave */
 };
 
 /*
- * Members: [q] the lock of the queue of unit->cpu; [c] constant; [a] atomic
+ * Members: [q] the lock of unit->queue; [P] the lock of the pools; [c]
+ * constant; [o] the CPU that runs it; [a] atomic
  */
 struct sched_unit {
     uint8_t state;             /* [q] enum unit_state */
     bool is_idle;              /* [c] */
-    bool is_yielding;          /* [q] RUNNING: others go first, once */
+    bool is_yielding;          /* [o] others go first, once */
+    bool is_parked;            /* [q] RUNNABLE, but has to wait until park_until_ns */
+    bool is_moving;            /* [q] BLOCKED, on its way to another queue */
+    bool is_limited;           /* [a] the policy limits how long it runs */
     bool on_cpu;               /* [a] its registers are on a CPU: from entering until left */
-    uint32_t cpu;              /* [q] whose queue it is in, or last ran on */
+    uint32_t cpu;              /* [q] where it runs or last ran */
+    struct run_queue *queue;   /* [q] */
     struct sched_group *group; /* [c] whose share it takes; NULL: idle */
+    struct list_node of_group; /* [P] */
+    struct list_node link;     /* [q] in the queue, while RUNNABLE */
     struct cpumask affinity;   /* [q] where it may run */
     struct cpumask soft;       /* [q] where it should run when there is a choice */
-    struct list_node link;     /* [q] run queue */
-    uint64_t vtime;            /* [q] weighted time used, ns */
-    uint64_t ran_ns;           /* [q] time used in all, ns */
+    uint64_t key;              /* [q] its place in the queue: the least goes first */
+    uint64_t ran_ns;           /* [q] time used in all */
     uint64_t since_ns;         /* [q] when its running time was last charged */
+    uint64_t park_until_ns;    /* [q] */
+    int64_t piece_ns;          /* [q] RUNNING: what is left of its piece of the group's budget */
+    struct sched_realtime rt;  /* [q] */
 };
 
 struct sched_host_ops {
@@ -60,6 +93,8 @@ struct sched_host_ops {
      * know to be _offline) at @now; queue locked.
      */
     void (*state_changed)(struct sched_unit *u, int runstate, uint64_t now);
+    /* The number of the domain whose group @g is, for the log. */
+    uint32_t (*group_name)(const struct sched_group *g);
     /* Save what this CPU holds of @u; nothing locked. */
     void (*leave)(struct sched_unit *u);
     /* Load @u on this CPU; nothing locked. */
@@ -67,25 +102,22 @@ struct sched_host_ops {
 };
 extern const struct sched_host_ops sched_host_ops; /* supplied by main.c */
 
+/* ----- start ----- */
+
 /* Once for each CPU, with its idle unit, before interrupts there. */
 void sched_init_cpu(unsigned int cpu, struct sched_unit *idle);
 
-/* Choose the policy by the name of the `sched=` option; false: unknown. */
-bool sched_select(const char *name);
-const char *sched_policy_name(void);
-uint32_t sched_policy_id(void); /* XEN_SCHEDULER_... */
+/*
+ * Make pool 0 of all CPUs, which are online, with the policy of this name (""
+ * and a name that there is not, which is logged: the default).
+ */
+void sched_start(const char *policy);
 
-/* A new group with the usual share, in CPU pool @pool_id.  -ENOENT: no such pool. */
-int must_check sched_group_create(struct sched_group *g, uint32_t pool_id);
-/* All its units are destroyed. */
-void sched_group_destroy(struct sched_group *g);
-uint32_t sched_group_pool(const struct sched_group *g);
+uint32_t sched_default_policy(void); /* pool 0's, XEN_SCHEDULER_... */
 
-/* A new unit of @g, BLOCKED; @nr spreads a group's units over the CPUs. */
-void sched_unit_create(struct sched_unit *u, struct sched_group *g, unsigned int nr);
-/* Nothing will wake it any more; returns when no CPU has to do with it. */
-void sched_unit_destroy(struct sched_unit *u);
-/* It has a reason to run: put it in a queue if is_runnable() says so, and have its CPU look. */
+/* ----- running ----- */
+
+/* It has a reason to run: put it in a queue if is_runnable() says so, and have a CPU look. */
 void sched_wake(struct sched_unit *u);
 
 /* It may no longer be runnable: take it out of its queue, or ask its CPU to leave it. */
@@ -93,6 +125,8 @@ void sched_sleep_nosync(struct sched_unit *u);
 /* The same, and wait until it is off its CPU.  No lock may be held; not for the caller's own unit.
  */
 void sched_sleep_sync(struct sched_unit *u);
+/* The same as _nosync, for one that goes offline: it gives up a CPU that is its own. */
+void sched_offline(struct sched_unit *u);
 
 /* The current unit lets one that waits in its queue go first. */
 void sched_yield(void);
@@ -104,6 +138,32 @@ void sched_softirq(void);
 
 /* The idle loop: halt, scrub, serve; never returns. */
 noreturn void sched_idle_loop(void);
+
+/* Time @u has run, ns, including the current stretch. */
+uint64_t sched_time_used(struct sched_unit *u);
+/* Time that @cpu, which is online, had nothing to run, ns. */
+uint64_t sched_time_idle(unsigned int cpu);
+
+/* ----- groups and units ----- */
+
+/* A new group with the usual share, in CPU pool @pool_id.  -ENOENT: no such pool, or it is empty.
+ */
+int must_check sched_group_create(struct sched_group *g, uint32_t pool_id);
+/* All its units are destroyed. */
+void sched_group_destroy(struct sched_group *g);
+uint32_t sched_group_pool(const struct sched_group *g);
+
+/*
+ * Take @g, none of whose units runs or can be woken meanwhile (they are
+ * paused), to another pool.  Its share and affinities are the usual ones
+ * there.  -ENOENT: no such pool; -EINVAL: it has no CPU.
+ */
+int must_check sched_group_move(struct sched_group *g, uint32_t pool_id);
+
+/* A new unit of @g, BLOCKED; @nr spreads a group's units over the CPUs. */
+void sched_unit_create(struct sched_unit *u, struct sched_group *g, unsigned int nr);
+/* Nothing will wake it any more (it is paused); returns when no CPU has to do with it. */
+void sched_unit_destroy(struct sched_unit *u);
 
 /*
  * Tell (set) what the policy @policy_id keeps of @g as a whole, or of its unit
@@ -124,7 +184,45 @@ int must_check sched_set_affinity(struct sched_unit *u, const struct cpumask *ha
 /* The CPUs of its pool where it may (should) run. */
 void sched_effective_affinity(struct sched_unit *u, struct cpumask *hard, struct cpumask *soft);
 
-/* Time @u has run, ns, including the current stretch. */
-uint64_t sched_time_used(struct sched_unit *u);
-/* Time that @cpu, which is online, had nothing to run, ns. */
-uint64_t sched_time_idle(unsigned int cpu);
+/* ----- pools ----- */
+
+struct sched_pool_info {
+    uint32_t id, policy_id, nr_groups;
+    struct cpumask cpus;
+};
+
+/* Tunables of a pool; a policy looks at some of them. */
+struct sched_pool_params {
+    uint32_t slice_us;      /* who has run so long beside others makes room for them */
+    uint32_t ratelimit_us;  /* who has run less is not preempted */
+    uint32_t migr_delay_us; /* who has just run on one CPU is not taken to another */
+};
+
+/* A new pool without CPUs; *@id is its number, or SCHED_POOL_ANY to be told.  -EEXIST; -ENOENT: no
+ * such policy; -ENOMEM. */
+int must_check sched_pool_create(uint32_t *id, uint32_t policy_id);
+/* -ENOENT: no such pool; -EBUSY: it has CPUs or groups, or is pool 0. */
+int must_check sched_pool_destroy(uint32_t id);
+/* The first pool with a number >= @id.  -ENOENT: none. */
+int must_check sched_pool_get_info(uint32_t id, struct sched_pool_info *info);
+/* The CPUs of no pool. */
+void sched_free_cpus(struct cpumask *m);
+
+/*
+ * @cpu, or the first free one (SCHED_POOL_ANY), goes to pool @id.  -ENOENT: no
+ * such pool; -EINVAL: no such CPU; -ENODEV: it is not free; -ENOMEM.
+ */
+int must_check sched_pool_add_cpu(uint32_t id, uint32_t cpu);
+/*
+ * @cpu, or the last one, leaves pool @id; who may run nowhere else in the pool
+ * may from now on run anywhere in it, which is logged.  -ENOENT: no such pool;
+ * -EINVAL: no such CPU; -ENODEV: it is not in that pool; -EBUSY: groups need it.
+ * -ERESTART: begun; call again, at another time or from another CPU, with the
+ * same arguments.
+ */
+int must_check sched_pool_remove_cpu(uint32_t id, uint32_t cpu);
+
+/* -ESRCH: no such pool; -EINVAL: another policy has it. */
+int must_check sched_pool_get_params(uint32_t id, uint32_t policy_id, struct sched_pool_params *p);
+int must_check sched_pool_set_params(uint32_t id, uint32_t policy_id,
+                                     const struct sched_pool_params *p);

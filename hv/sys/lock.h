@@ -25,6 +25,7 @@ enum lock_rank {
     LOCK_RANK_IRQ,         /* an interrupt line */
     LOCK_RANK_IOAPIC,
     LOCK_RANK_EVTCHN_QUEUE, /* a vCPU's queues of events */
+    LOCK_RANK_POOL,         /* CPU pools and who is in them */
     LOCK_RANK_SCHED,        /* a run queue */
     LOCK_RANK_TIMER,        /* a CPU's timers */
     LOCK_RANK_ACCOUNT,      /* what a domain owns */

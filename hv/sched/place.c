@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a unit waits.  A pool of many CPUs has several queues: a unit stays in
+ * the one it was in, whose CPUs have its data in their caches, unless a CPU of
+ * another one idles and none of this one does; a CPU about to idle takes a unit
+ * that waits elsewhere.
+ *
+ * Queues other than the locked one are looked at without their locks: what is
+ * seen is a hint, and who acts on a wrong one finds out when it has the lock.
+ */
+#include "sched/internal.h"
+
+#include "sys/softirq.h"
+#include "x86/smp.h"
+
+/* The first CPU in all of @a, @b and @c; NR_CPUS: none. */
+static unsigned int first_common(const struct cpumask *a, const struct cpumask *b,
+                                 const struct cpumask *c)
+{
+    for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
+        uint64_t word = READ_ONCE(a->bits[i]) & b->bits[i] & c->bits[i];
+
+        if (word != 0) {
+            return i * 64 + (unsigned int)__builtin_ctzll(word);
+        }
+    }
+    return NR_CPUS;
+}
+
+bool queue_serves(const struct run_queue *q, const struct sched_unit *u)
+{
+    return (cpumask_test(&q->cpus, u->cpu) && cpumask_test(&u->affinity, u->cpu)) ||
+           cpumask_meets(&q->cpus, &u->affinity);
+}
+
+unsigned int queue_idle_cpu(const struct run_queue *q, const struct sched_unit *u)
+{
+    unsigned int cpu;
+
+    if (cpumask_test(&q->idle, u->cpu) && cpumask_test(&u->affinity, u->cpu) &&
+        cpumask_test(&u->soft, u->cpu)) {
+        return u->cpu;
+    }
+    cpu = first_common(&q->idle, &u->affinity, &u->soft);
+    return cpu != NR_CPUS ? cpu : first_common(&q->idle, &u->affinity, &u->affinity);
+}
+
+/* Is there an idle CPU in @q for @u now? */
+static bool has_room(const struct run_queue *q, const struct sched_unit *u)
+{
+    return READ_ONCE(q->tenant) == NULL && queue_idle_cpu(q, u) != NR_CPUS;
+}
+
+/* A queue of @pool with an idle CPU in @where for @u; NULL: none. */
+static struct run_queue *find_room(const struct sched_pool *pool, const struct sched_unit *u,
+                                   const struct cpumask *where)
+{
+    unsigned int cpu;
+
+    cpumask_for_each(cpu, &pool->cpus) {
+        struct run_queue *q = READ_ONCE(sched_cpu_of(cpu)->queue);
+
+        if (cpumask_test(where, cpu) && cpumask_test(&u->affinity, cpu) &&
+            cpumask_test(&q->idle, cpu) && has_room(q, u)) {
+            return q;
+        }
+    }
+    return NULL;
+}
+
+struct run_queue *place(struct run_queue *q, struct sched_unit *u)
+{
+    const struct sched_pool *pool = READ_ONCE(u->group->pool);
+    bool is_fit = q->pool == pool && queue_serves(q, u);
+    struct run_queue *better;
+    unsigned int cpu;
+
+    if (is_fit && (pool->nr_queues == 1 || q->tenant == u || has_room(q, u))) {
+        return q;
+    }
+    better = find_room(pool, u, &u->soft);
+    better = better != NULL ? better : find_room(pool, u, &u->affinity);
+    if (better != NULL || is_fit) {
+        return better != NULL ? better : q;
+    }
+    cpu = first_common(&pool->cpus, &u->affinity, &u->affinity);
+    return cpu == NR_CPUS ? q : READ_ONCE(sched_cpu_of(cpu)->queue);
+}
+
+void poke_idle_elsewhere(const struct run_queue *q)
+{
+    unsigned int cpu;
+
+    cpumask_for_each(cpu, &q->pool->cpus) {
+        const struct run_queue *other = READ_ONCE(sched_cpu_of(cpu)->queue);
+
+        if (other != q && cpumask_test(&other->idle, cpu) && READ_ONCE(other->tenant) == NULL) {
+            cpu_poke(cpu);
+            return;
+        }
+    }
+}
+
+/* A unit that waits in @q and may run on @cpu. */
+static struct sched_unit *find_movable(struct list_node *list, const struct sched_unit *tenant,
+                                       unsigned int cpu)
+{
+    struct sched_unit *u;
+
+    list_for_each(u, list, link) {
+        if (u != tenant && cpumask_test(&u->affinity, cpu)) {
+            return u;
+        }
+    }
+    return NULL;
+}
+
+/* Take a waiting unit from another CPU's queue.  Those parked wait for a CPU only behind a tenant.
+ */
+static bool steal_from(struct run_queue *q, const struct sched_pool *pool)
+{
+    struct sched_unit *u = NULL;
+
+    spin_lock(&q->lock);
+    if (q->pool == pool) {
+        u = find_movable(&q->units, q->tenant, cpu_id());
+        if (u == NULL && q->tenant != NULL) {
+            u = find_movable(&q->parked, q->tenant, cpu_id());
+        }
+    }
+    if (u != NULL) {
+        begin_move(q, u);
+    }
+    spin_unlock(&q->lock);
+    if (u != NULL) {
+        finish_move(u);
+    }
+    return u != NULL;
+}
+
+bool steal(void)
+{
+    const struct run_queue *own = this_cpu_ptr(sched_cpu)->queue;
+    const struct sched_pool *pool = own->pool;
+    unsigned int cpu;
+
+    if (likely(pool->nr_queues <= 1) || own->tenant != NULL) {
+        return false;
+    }
+    cpumask_for_each(cpu, &pool->cpus) {
+        struct run_queue *q = READ_ONCE(sched_cpu_of(cpu)->queue);
+
+        if (q != own && READ_ONCE(q->nr) + READ_ONCE(q->nr_parked) > 0 && steal_from(q, pool)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,684 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU pools, and the groups and units in them.
+ *
+ * Pools, their CPUs and groups change under pools_lock.  A CPU changes its
+ * queue while it idles, and a queue that loses a CPU sends away the units that
+ * none of its others may run.  A CPU that is asked to leave a pool is first
+ * taken out of its queue's set: it chooses nothing from then on, so it idles
+ * as soon as it looks; a second call finds it idle and ends the matter.  Who
+ * asks does not wait, because the CPU may be the one it runs on.
+ */
+#include "sched/internal.h"
+
+#include "abi/xen.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "sys/log.h"
+#include "sys/softirq.h"
+
+#define US_NS 1000ull
+
+static const struct sched_policy *const policies[] = { &sched_policy_credit2, &sched_policy_credit,
+                                                       &sched_policy_rtds, &sched_policy_null };
+
+struct spinlock pools_lock = SPINLOCK_INIT(LOCK_RANK_POOL);
+bool sched_soft_in_use;
+
+static struct list_node pools = LIST_INIT(pools);
+static struct run_queue *unused_queues;
+static struct sched_pool no_pool = { .id = SCHED_POOL_ANY, .policy = &sched_policy_credit2 };
+static struct sched_pool first_pool = { .policy = &sched_policy_credit2 };
+
+struct run_queue free_queue = {
+    .lock = SPINLOCK_INIT(LOCK_RANK_SCHED),
+    .pool = &no_pool,
+    .units = LIST_INIT(free_queue.units),
+    .parked = LIST_INIT(free_queue.parked),
+};
+
+/* --------------------------------------------------------------- pools -- */
+
+static struct sched_pool *find_pool(uint32_t id) REQUIRES(pools_lock)
+{
+    struct sched_pool *p;
+
+    list_for_each(p, &pools, link) {
+        if (p->id == id) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static void set_params(struct sched_pool *p, const struct sched_pool_params *params)
+{
+    p->slice_ns = params->slice_us == 0 ? SCHED_NEVER : params->slice_us * US_NS;
+    p->ratelimit_ns = params->ratelimit_us * US_NS;
+    p->migr_delay_ns = params->migr_delay_us * US_NS;
+}
+
+/* @before: the pool with the next higher number, or the head. */
+static void add_pool(struct sched_pool *p, struct list_node *before)
+{
+    list_init(&p->groups);
+    set_params(p, &p->policy->defaults);
+    list_insert_before(before, &p->link);
+}
+
+static const struct sched_policy *find_policy(const char *name, uint32_t id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+        if (name == NULL ? policies[i]->id == id : strcmp(name, policies[i]->name) == 0) {
+            return policies[i];
+        }
+    }
+    return NULL;
+}
+
+void sched_start(const char *policy)
+{
+    const struct sched_policy *chosen = find_policy(policy, 0);
+    unsigned int cpu;
+
+    if (chosen != NULL) {
+        first_pool.policy = chosen;
+    } else if (policy[0] != '\0') {
+        log_warn("sched=%s: no such policy; %s is used", policy, first_pool.policy->name);
+    }
+    spin_lock(&pools_lock);
+    add_pool(&first_pool, &pools);
+    spin_unlock(&pools_lock);
+    cpumask_for_each(cpu, &cpus_online) {
+        if (sched_pool_add_cpu(0, cpu) != 0) {
+            log_err("CPU %u: no memory for its queue; it stays idle", cpu);
+        }
+    }
+    log_info("scheduler: %s", first_pool.policy->long_name);
+}
+
+uint32_t sched_default_policy(void)
+{
+    return first_pool.policy->id;
+}
+
+int sched_pool_create(uint32_t *id, uint32_t policy_id)
+{
+    const struct sched_policy *policy = find_policy(NULL, policy_id);
+    struct sched_pool *p, *other;
+    uint32_t wanted = *id == SCHED_POOL_ANY ? 0 : *id;
+    int rc = 0;
+
+    if (policy == NULL) {
+        return -ENOENT;
+    }
+    p = heap_alloc(sizeof(*p));
+    if (p == NULL) {
+        return -ENOMEM;
+    }
+    spin_lock(&pools_lock);
+    list_for_each(other, &pools, link) {
+        if (other->id > wanted) {
+            break;
+        }
+        if (other->id == wanted && *id != SCHED_POOL_ANY) {
+            rc = -EEXIST;
+            break;
+        }
+        wanted += other->id == wanted;
+    }
+    if (rc == 0) {
+        p->policy = policy;
+        p->id = *id = wanted;
+        add_pool(p, &other->link);
+    }
+    spin_unlock(&pools_lock);
+    if (rc != 0) {
+        heap_free(p, sizeof(*p));
+    }
+    return rc;
+}
+
+int sched_pool_destroy(uint32_t id)
+{
+    struct sched_pool *p;
+    int rc = 0;
+
+    spin_lock(&pools_lock);
+    p = find_pool(id);
+    if (p == NULL) {
+        rc = -ENOENT;
+    } else if (p == &first_pool || p->nr_groups != 0 || p->nr_queues != 0) {
+        rc = -EBUSY;
+    } else {
+        list_remove(&p->link);
+    }
+    spin_unlock(&pools_lock);
+    if (rc == 0) {
+        heap_free(p, sizeof(*p));
+    }
+    return rc;
+}
+
+int sched_pool_get_info(uint32_t id, struct sched_pool_info *info)
+{
+    struct sched_pool *p;
+    int rc = -ENOENT;
+
+    spin_lock(&pools_lock);
+    list_for_each(p, &pools, link) {
+        if (p->id >= id) {
+            info->id = p->id;
+            info->policy_id = p->policy->id;
+            info->nr_groups = p->nr_groups;
+            info->cpus = p->cpus;
+            rc = 0;
+            break;
+        }
+    }
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+static int find_tuned(uint32_t id, uint32_t policy_id, struct sched_pool **p) REQUIRES(pools_lock)
+{
+    *p = find_pool(id);
+    return *p == NULL ? -ESRCH : (*p)->policy->id != policy_id ? -EINVAL : 0;
+}
+
+int sched_pool_get_params(uint32_t id, uint32_t policy_id, struct sched_pool_params *params)
+{
+    struct sched_pool *p;
+    int rc;
+
+    spin_lock(&pools_lock);
+    rc = find_tuned(id, policy_id, &p);
+    if (rc == 0) {
+        params->slice_us = p->slice_ns == SCHED_NEVER ? 0 : (uint32_t)(p->slice_ns / US_NS);
+        params->ratelimit_us = (uint32_t)(p->ratelimit_ns / US_NS);
+        params->migr_delay_us = (uint32_t)(p->migr_delay_ns / US_NS);
+    }
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+int sched_pool_set_params(uint32_t id, uint32_t policy_id, const struct sched_pool_params *params)
+{
+    struct sched_pool *p;
+    int rc;
+
+    spin_lock(&pools_lock);
+    rc = find_tuned(id, policy_id, &p);
+    if (rc == 0) {
+        set_params(p, params);
+    }
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- CPUs -- */
+
+void sched_free_cpus(struct cpumask *m)
+{
+    unsigned int cpu;
+
+    cpumask_zero(m);
+    spin_lock(&pools_lock);
+    cpumask_for_each(cpu, &cpus_online) {
+        if (sched_cpu_of(cpu)->queue == &free_queue) {
+            cpumask_set(m, cpu);
+        }
+    }
+    spin_unlock(&pools_lock);
+}
+
+static struct run_queue *new_queue(struct sched_pool *p) REQUIRES(pools_lock)
+{
+    struct run_queue *q = unused_queues;
+
+    if (q == NULL) {
+        q = heap_alloc(sizeof(*q));
+        if (q == NULL) {
+            return NULL;
+        }
+        queue_init(q);
+    } else {
+        unused_queues = q->next_unused;
+    }
+    spin_lock(&q->lock);
+    q->pool = p;
+    q->min_key = 0;
+    q->tenant = NULL;
+    spin_unlock(&q->lock);
+    p->nr_queues++;
+    return q;
+}
+
+/* A queue of @p that takes one more CPU. */
+static struct run_queue *queue_for_cpu(struct sched_pool *p) REQUIRES(pools_lock)
+{
+    unsigned int cpu;
+
+    cpumask_for_each(cpu, &p->cpus) {
+        struct run_queue *q = sched_cpu_of(cpu)->queue;
+
+        if (cpumask_count(&q->cpus) < p->policy->cpus_per_queue) {
+            return q;
+        }
+    }
+    return new_queue(p);
+}
+
+/* @c, which idles, changes its queue; two locks are taken by address. */
+static void change_queue(struct sched_cpu *c, struct run_queue *to) NO_THREAD_SAFETY
+{
+    struct run_queue *from = c->queue, *first = min(from, to), *second = max(from, to);
+
+    spin_lock(&first->lock);
+    spin_lock(&second->lock);
+    cpumask_clear(&from->idle, c->cpu);
+    WRITE_ONCE(c->queue, to);
+    WRITE_ONCE(c->idle->queue, to);
+    c->start_key = 0;
+    if (to->pool != &no_pool) {
+        cpumask_set(&to->cpus, c->cpu);
+    }
+    spin_unlock(&second->lock);
+    spin_unlock(&first->lock);
+}
+
+static uint32_t first_free_cpu(void)
+{
+    unsigned int cpu;
+
+    cpumask_for_each(cpu, &cpus_online) {
+        if (sched_cpu_of(cpu)->queue == &free_queue) {
+            return cpu;
+        }
+    }
+    return SCHED_POOL_ANY;
+}
+
+static bool cpu_exists(uint32_t cpu)
+{
+    return cpu < NR_CPUS && cpumask_test(&cpus_online, cpu);
+}
+
+static int add_cpu(struct sched_pool *p, uint32_t cpu) REQUIRES(pools_lock)
+{
+    struct run_queue *q;
+
+    if (p == NULL) {
+        return -ENOENT;
+    }
+    if (cpu == SCHED_POOL_ANY) {
+        cpu = first_free_cpu();
+        if (cpu == SCHED_POOL_ANY) {
+            return -ENODEV;
+        }
+    }
+    if (!cpu_exists(cpu)) {
+        return -EINVAL;
+    }
+    if (sched_cpu_of(cpu)->queue != &free_queue) {
+        return -ENODEV;
+    }
+    q = queue_for_cpu(p);
+    if (q == NULL) {
+        return -ENOMEM;
+    }
+    timer_migrate(&q->timer, cpu);
+    change_queue(sched_cpu_of(cpu), q);
+    cpumask_set(&p->cpus, cpu);
+    softirq_raise_on(cpu, SOFTIRQ_SCHEDULE); /* it looks, and is in the queue's idle ones then */
+    return 0;
+}
+
+int sched_pool_add_cpu(uint32_t id, uint32_t cpu)
+{
+    int rc;
+
+    spin_lock(&pools_lock);
+    rc = add_cpu(find_pool(id), cpu);
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+/*
+ * Have @u be where it may run in its pool.  True: it may run nowhere there, and
+ * from now on anywhere.
+ */
+static bool settle_unit(struct sched_unit *u, const struct sched_pool *p) NO_THREAD_SAFETY
+{
+    struct run_queue *q = lock_queue(u);
+    bool is_broken = !cpumask_meets(&u->affinity, &p->cpus), must_move = false;
+
+    if (is_broken) {
+        memset(&u->affinity, 0xff, sizeof(u->affinity));
+    }
+    if (u->state == UNIT_RUNNING) {
+        softirq_raise_on(u->cpu, SOFTIRQ_SCHEDULE);
+    } else if (u->state == UNIT_RUNNABLE) {
+        must_move = true;
+        begin_move(q, u);
+    }
+    if (!queue_serves(q, u)) {
+        release_tenancy(q, u);
+    }
+    spin_unlock(&q->lock);
+    if (must_move) {
+        finish_move(u);
+    }
+    return is_broken;
+}
+
+static void settle_units(struct sched_pool *p) REQUIRES(pools_lock)
+{
+    struct sched_group *g;
+    struct sched_unit *u;
+
+    list_for_each(g, &p->groups, link) {
+        list_for_each(u, &g->units, of_group) {
+            g->nr_freed += settle_unit(u, p);
+        }
+    }
+}
+
+/* @cpu chooses nothing from now on. */
+static void begin_removal(struct sched_pool *p, uint32_t cpu) REQUIRES(pools_lock)
+{
+    struct run_queue *q = sched_cpu_of(cpu)->queue;
+
+    spin_lock(&q->lock);
+    cpumask_clear(&q->cpus, cpu);
+    cpumask_clear(&q->idle, cpu);
+    spin_unlock(&q->lock);
+    cpumask_clear(&p->cpus, cpu);
+    settle_units(p);
+    softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
+}
+
+/* True: it idles, and has left its queue; one that is empty then may be used anew. */
+static bool end_removal(struct sched_pool *p, struct sched_cpu *c) REQUIRES(pools_lock)
+{
+    struct run_queue *q = c->queue;
+
+    if (READ_ONCE(c->running) != c->idle) {
+        return false;
+    }
+    change_queue(c, &free_queue);
+    if (cpumask_empty(&q->cpus)) {
+        timer_stop(&q->timer);
+        p->nr_queues--;
+        q->next_unused = unused_queues;
+        unused_queues = q;
+    } else {
+        timer_migrate(&q->timer, cpumask_next(&q->cpus, 0));
+    }
+    return true;
+}
+
+static uint32_t last_cpu(const struct cpumask *m)
+{
+    uint32_t last = SCHED_POOL_ANY;
+    unsigned int cpu;
+
+    cpumask_for_each(cpu, m) {
+        last = cpu;
+    }
+    return last;
+}
+
+static int remove_cpu(struct sched_pool *p, uint32_t cpu) REQUIRES(pools_lock)
+{
+    if (p == NULL) {
+        return -ENOENT;
+    }
+    if (cpu == SCHED_POOL_ANY) {
+        cpu = last_cpu(&p->cpus);
+    }
+    if (!cpu_exists(cpu)) {
+        return -EINVAL;
+    }
+    if (sched_cpu_of(cpu)->queue->pool != p) {
+        return -ENODEV;
+    }
+    if (cpumask_test(&p->cpus, cpu)) {
+        if (cpumask_count(&p->cpus) == 1 && p->nr_groups != 0) {
+            return -EBUSY;
+        }
+        begin_removal(p, cpu);
+    }
+    return end_removal(p, sched_cpu_of(cpu)) ? 0 : -ERESTART;
+}
+
+/* Tell of the groups some of whose units had to be let run on any CPU. */
+static void report_freed(struct sched_pool *p) REQUIRES(pools_lock)
+{
+    struct sched_group *g;
+
+    list_for_each(g, &p->groups, link) {
+        if (g->nr_freed != 0) {
+            log_warn("d%u: %u vCPUs may run on any CPU of pool %u now: those that they were bound "
+                     "to have left it",
+                     sched_host_ops.group_name(g), g->nr_freed, p->id);
+            g->nr_freed = 0;
+        }
+    }
+}
+
+int sched_pool_remove_cpu(uint32_t id, uint32_t cpu)
+{
+    struct sched_pool *p;
+    int rc;
+
+    spin_lock(&pools_lock);
+    p = find_pool(id);
+    rc = remove_cpu(p, cpu);
+    if (p != NULL) {
+        report_freed(p);
+    }
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+/* ----------------------------------------------------- groups and units -- */
+
+static void enter_pool(struct sched_group *g, struct sched_pool *p) REQUIRES(pools_lock)
+{
+    WRITE_ONCE(g->pool, p);
+    list_add_tail(&p->groups, &g->link);
+    p->nr_groups++;
+    WRITE_ONCE(g->weight, SCHED_WEIGHT_DEFAULT);
+    WRITE_ONCE(g->cap, 0);
+}
+
+static void leave_pool(struct sched_group *g) REQUIRES(pools_lock)
+{
+    list_remove(&g->link);
+    g->pool->nr_groups--;
+}
+
+int sched_group_create(struct sched_group *g, uint32_t pool_id)
+{
+    struct sched_pool *p;
+
+    spin_lock_init(&g->budget_lock, LOCK_RANK_LEAF);
+    list_init(&g->units);
+    spin_lock(&pools_lock);
+    p = find_pool(pool_id);
+    if (p != NULL && cpumask_empty(&p->cpus)) {
+        p = NULL;
+    }
+    if (p != NULL) {
+        enter_pool(g, p);
+    }
+    spin_unlock(&pools_lock);
+    return p == NULL ? -ENOENT : 0;
+}
+
+void sched_group_destroy(struct sched_group *g)
+{
+    spin_lock(&pools_lock);
+    leave_pool(g);
+    spin_unlock(&pools_lock);
+}
+
+uint32_t sched_group_pool(const struct sched_group *g)
+{
+    uint32_t id;
+
+    spin_lock(&pools_lock);
+    id = g->pool->id;
+    spin_unlock(&pools_lock);
+    return id;
+}
+
+/* As new in pool @p, near its @nr-th CPU. */
+static void init_unit(struct sched_unit *u, const struct sched_pool *p, unsigned int nr)
+    REQUIRES(pools_lock)
+{
+    unsigned int cpu = cpumask_next(&p->cpus, 0);
+
+    for (nr %= cpumask_count(&p->cpus); nr > 0; nr--) {
+        cpu = cpumask_next(&p->cpus, cpu + 1);
+    }
+    u->cpu = cpu;
+    u->key = 0;
+    u->is_limited = p->policy->is_limiting || u->group->cap != 0;
+    memset(&u->affinity, 0xff, sizeof(u->affinity));
+    u->soft = u->affinity;
+    if (p->policy->init_unit != NULL) {
+        p->policy->init_unit(u);
+    }
+    WRITE_ONCE(u->queue, sched_cpu_of(cpu)->queue);
+}
+
+void sched_unit_create(struct sched_unit *u, struct sched_group *g, unsigned int nr)
+{
+    u->state = UNIT_BLOCKED;
+    u->group = g;
+    spin_lock(&pools_lock);
+    init_unit(u, g->pool, nr);
+    list_add_tail(&g->units, &u->of_group);
+    g->nr_units++;
+    spin_unlock(&pools_lock);
+}
+
+void sched_unit_destroy(struct sched_unit *u)
+{
+    sched_offline(u);
+    sched_sleep_sync(u);
+    spin_lock(&pools_lock);
+    list_remove(&u->of_group);
+    u->group->nr_units--;
+    spin_unlock(&pools_lock);
+}
+
+static void move_unit(struct sched_unit *u, const struct sched_pool *p, unsigned int nr)
+    NO_THREAD_SAFETY
+{
+    struct run_queue *q = lock_queue(u);
+
+    release_tenancy(q, u);
+    init_unit(u, p, nr);
+    spin_unlock(&q->lock);
+}
+
+int sched_group_move(struct sched_group *g, uint32_t pool_id)
+{
+    struct sched_pool *p;
+    struct sched_unit *u;
+    unsigned int nr = 0;
+    int rc = 0;
+
+    spin_lock(&pools_lock);
+    p = find_pool(pool_id);
+    if (p == NULL) {
+        rc = -ENOENT;
+    } else if (cpumask_empty(&p->cpus)) {
+        rc = -EINVAL;
+    } else if (p != g->pool) {
+        leave_pool(g);
+        enter_pool(g, p);
+        list_for_each(u, &g->units, of_group) {
+            move_unit(u, p, nr++);
+        }
+    }
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+int sched_get_params(struct sched_group *g, struct sched_unit *u, uint32_t policy_id,
+                     struct xen_domctl_schedparam_vcpu *p)
+{
+    int rc;
+
+    spin_lock(&pools_lock);
+    rc = policy_id != g->pool->policy->id ? -EINVAL : g->pool->policy->get_params(g, u, p);
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+int sched_set_params(struct sched_group *g, struct sched_unit *u, uint32_t policy_id,
+                     const struct xen_domctl_schedparam_vcpu *p)
+{
+    int rc;
+
+    spin_lock(&pools_lock);
+    rc = policy_id != g->pool->policy->id ? -EINVAL : g->pool->policy->set_params(g, u, p);
+    spin_unlock(&pools_lock);
+    return rc;
+}
+
+/* ------------------------------------------------------------ affinity -- */
+
+void sched_effective_affinity(struct sched_unit *u, struct cpumask *hard, struct cpumask *soft)
+{
+    const struct cpumask *pool;
+
+    spin_lock(&pools_lock);
+    pool = &u->group->pool->cpus;
+    for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
+        hard->bits[i] = u->affinity.bits[i] & pool->bits[i];
+        soft->bits[i] = u->soft.bits[i] & hard->bits[i];
+    }
+    spin_unlock(&pools_lock);
+}
+
+static bool is_full(const struct cpumask *m)
+{
+    unsigned int cpu;
+
+    cpumask_for_each(cpu, &cpus_online) {
+        if (!cpumask_test(m, cpu)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int sched_set_affinity(struct sched_unit *u, const struct cpumask *hard, const struct cpumask *soft)
+    NO_THREAD_SAFETY
+{
+    struct run_queue *q;
+    struct sched_pool *p;
+
+    spin_lock(&pools_lock);
+    p = u->group->pool;
+    if (hard != NULL && !cpumask_meets(hard, &p->cpus)) {
+        spin_unlock(&pools_lock);
+        return -EINVAL;
+    }
+    q = lock_queue(u);
+    u->affinity = hard == NULL ? u->affinity : *hard;
+    u->soft = soft == NULL ? u->soft : *soft;
+    sched_soft_in_use |= !is_full(&u->soft);
+    if (q->tenant == u && !cpumask_test(&u->affinity, u->cpu)) {
+        release_tenancy(q, u);
+    }
+    spin_unlock(&q->lock);
+    (void)settle_unit(u, p);
+    spin_unlock(&pools_lock);
+    return 0;
+}
