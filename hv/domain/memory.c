@@ -301,6 +301,7 @@ static void count_gone(struct domain *d, uint64_t nr)
     spin_lock(&d->page_lock);
     d->nr_pages -= nr;
     is_last = nr != 0 && d->nr_pages == 0;
+    pages_claim_more(&d->reservation->claim, nr);
     spin_unlock(&d->page_lock);
     if (is_last) {
         domain_put(d);

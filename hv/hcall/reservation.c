@@ -241,10 +241,6 @@ static long change_checked(uint64_t cmd, uint64_t arg, const struct xen_memory_r
 {
     const char *why = flags_refused(r);
 
-    if (x->address_bits != 0 && x->address_bits <= PAGE_SHIFT) {
-        log_guest(x->d->id, "asks for frames below 2^%u bytes", x->address_bits);
-        return -EINVAL;
-    }
     if (why != NULL) {
         log_guest(x->d->id, "reservation with flags %#x: %s", r->mem_flags, why);
         return begun(cmd, r, x->step_order);

@@ -279,6 +279,19 @@ bool pages_claim(uint64_t *claim, uint64_t nr)
     return ok;
 }
 
+void pages_claim_more(uint64_t *claim, uint64_t nr)
+{
+    if (READ_ONCE(*claim) == 0) {
+        return;
+    }
+    spin_lock(&pages_lock);
+    if (*claim != 0 && claims_allow(nr, 0)) {
+        WRITE_ONCE(*claim, *claim + nr);
+        nr_claimed += nr;
+    }
+    spin_unlock(&pages_lock);
+}
+
 uint64_t pages_nr_claimed(void)
 {
     return READ_ONCE(nr_claimed);

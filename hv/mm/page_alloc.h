@@ -32,6 +32,8 @@ mfn_t must_check pages_alloc(unsigned int order, unsigned int address_bits, unsi
 mfn_t must_check pages_alloc_claimed(unsigned int order, unsigned int address_bits,
                                      unsigned int flags, uint64_t *claim);
 bool must_check pages_claim(uint64_t *claim, uint64_t nr);
+/* Let a claim that there is have @nr of the free frames more, which were its owner's. */
+void pages_claim_more(uint64_t *claim, uint64_t nr);
 uint64_t pages_nr_claimed(void);
 
 /* Give back what pages_alloc() gave, or a part of it; the frames become dirty.  No references may
