@@ -282,7 +282,8 @@ int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         (c->state == EVTCHN_VIRQ && virq_is_per_vcpu(c->number))) {
         rc = -EINVAL;
     } else {
-        WRITE_ONCE(c->vcpu, (uint16_t)v->id);
+        /* Who raises it sees the new one, or is seen by us below. */
+        __atomic_store_n(&c->vcpu, (uint16_t)v->id, __ATOMIC_SEQ_CST);
         if (c->state == EVTCHN_PIRQ) {
             pirq_follow(d, c->number, v);
         }

@@ -350,15 +350,18 @@ int evtchn_set_priority(struct domain *d, evtchn_port_t port, uint32_t priority)
     return rc;
 }
 
-/* Nobody uses @f or a control block any more. */
+/* Nobody uses @f or a control block any more.  Two levels begin with no bit that would hide an
+ * event. */
 static void release(struct domain *d, struct evtchn_fifo *f)
 {
     struct vcpu *v;
     uint32_t i;
 
+    memset(d->shared_info->evtchn_pending, 0, sizeof(d->shared_info->evtchn_pending));
     for_each_vcpu(d, v, i) {
         struct vcpu_events *e = v->events;
 
+        WRITE_ONCE(v->info->evtchn_pending_sel, 0);
         if (e->control != NULL) {
             put_page((void *)((uintptr_t)e->control & ~(PAGE_SIZE - 1)));
         }

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event queues with several CPUs at once: senders, a kernel that takes events
+ * and moves ports about, and guests that write what they like into the words.
+ */
+/* sources: hv/event/evtchn.c hv/event/fifo.c hv/event/deliver.c hv/event/virq.c
+ * tests/unit/event/fake.c */
+/* libs: -lpthread */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define sched_yield libc_sched_yield /* ours is another */
+#include <pthread.h>
+#undef sched_yield
+
+#include "event/fake.h"
+
+enum {
+    NR_PORTS = 40,
+    NR_SENDERS = 2,
+    NR_SENDS = 60000
+};
+
+static struct domain *a;
+static evtchn_port_t ports[NR_PORTS];
+static volatile unsigned int nr_busy; /* threads that send */
+
+static void begin(bool has_queues)
+{
+    fake_init();
+    a = fake_domain(0, 1023);
+    host_cpu.curr = a->vcpus[0];
+    if (has_queues) {
+        for (uint32_t i = 0; i < FAKE_VCPUS; i++) {
+            assert_int_equal(evtchn_init_control(a, i, MFN(fake_frame(a)), 0), 0);
+        }
+        assert_int_equal(evtchn_expand_array(a, MFN(fake_frame(a))), 0);
+    }
+    for (unsigned int i = 0; i < NR_PORTS; i++) {
+        evtchn_port_t there;
+
+        assert_int_equal(evtchn_alloc_unbound(a, 0, &there), 0);
+        assert_int_equal(evtchn_bind_interdomain(a, 0, there, &ports[i]), 0);
+        ports[i] = there; /* we send there, and hear of it at the other end */
+    }
+}
+
+static evtchn_port_t heard_at(evtchn_port_t port)
+{
+    return evtchn_entry(a->evtchn, port)->peer->port;
+}
+
+/* ---- nothing is lost ---- */
+
+/* What senders have to tell, by the port where it is heard, and what was heard. */
+static uint64_t told[1024], heard[1024];
+
+static void *tell(void *arg)
+{
+    uint32_t state = (uint32_t)(uintptr_t)arg;
+
+    for (unsigned int i = 0; i < NR_SENDS; i++) {
+        evtchn_port_t port;
+
+        state = state * 1664525 + 1013904223;
+        port = ports[(state >> 16) % NR_PORTS];
+        __atomic_fetch_add(&told[heard_at(port)], 1, __ATOMIC_SEQ_CST);
+        if (evtchn_send(a, port) != 0) {
+            abort();
+        }
+    }
+    __atomic_fetch_sub(&nr_busy, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+static void hear(struct domain *d, evtchn_port_t port)
+{
+    heard[port] = __atomic_load_n(&told[port], __ATOMIC_SEQ_CST);
+}
+
+static void take_all(void)
+{
+    for (unsigned int i = 0; i < FAKE_VCPUS; i++) {
+        fake_upcall(a->vcpus[i], hear);
+    }
+}
+
+static void check_nothing_is_lost(bool has_queues)
+{
+    pthread_t senders[NR_SENDERS];
+
+    begin(has_queues);
+    nr_busy = NR_SENDERS;
+    memset(told, 0, sizeof(told));
+    memset(heard, 0, sizeof(heard));
+    for (uintptr_t i = 0; i < NR_SENDERS; i++) {
+        assert_int_equal(pthread_create(&senders[i], NULL, tell, (void *)(i + 1)), 0);
+    }
+    while (nr_busy != 0) {
+        evtchn_port_t port = heard_at(ports[fake_below(NR_PORTS)]);
+
+        take_all();
+        switch (fake_below(4)) {
+        case 0:
+            fake_mask(a, port);
+            break;
+        case 1:
+            assert_int_equal(evtchn_bind_vcpu(a, port, fake_below(FAKE_VCPUS)), 0);
+            break;
+        case 2:
+            assert_int_equal(evtchn_set_priority(a, port, fake_below(16)),
+                             has_queues ? 0 : -ENOSYS);
+            break;
+        default:
+            assert_int_equal(evtchn_unmask(a, port), 0);
+            break;
+        }
+    }
+    for (unsigned int i = 0; i < NR_SENDERS; i++) {
+        pthread_join(senders[i], NULL);
+    }
+    for (unsigned int i = 0; i < NR_PORTS; i++) {
+        assert_int_equal(evtchn_unmask(a, heard_at(ports[i])), 0);
+    }
+    take_all();
+    for (unsigned int i = 0; i < ARRAY_SIZE(told); i++) {
+        assert_int_equal(heard[i], told[i]);
+    }
+    fake_domain_end(a);
+}
+
+static void two_levels_lose_nothing(void **state)
+{
+    check_nothing_is_lost(false);
+}
+
+static void queues_lose_nothing(void **state)
+{
+    check_nothing_is_lost(true);
+}
+
+/* ---- a guest that writes what it likes ---- */
+
+static void *scribble(void *arg)
+{
+    volatile uint32_t *memory = (volatile uint32_t *)fake_page(1);
+    volatile uint32_t *shared = (volatile uint32_t *)a->shared_info;
+    uint32_t state = 1;
+
+    while (nr_busy != 0) {
+        for (size_t i = 0; i < (FAKE_VCPUS + 1) * PAGE_SIZE / 4; i++) {
+            state = state * 1664525 + 1013904223;
+            memory[i] = state;
+            shared[i % (sizeof(*a->shared_info) / 4)] = ~state;
+        }
+    }
+    return NULL;
+}
+
+static void words_may_hold_anything(void **state)
+{
+    pthread_t guest, senders[NR_SENDERS];
+
+    for (unsigned int has_queues = 0; has_queues < 2; has_queues++) {
+        begin(has_queues);
+        nr_busy = NR_SENDERS;
+        assert_int_equal(pthread_create(&guest, NULL, scribble, NULL), 0);
+        for (uintptr_t i = 0; i < NR_SENDERS; i++) {
+            assert_int_equal(pthread_create(&senders[i], NULL, tell, (void *)(i + 1)), 0);
+        }
+        while (nr_busy != 0) {
+            evtchn_port_t port = heard_at(ports[fake_below(NR_PORTS)]);
+
+            assert_int_equal(evtchn_bind_vcpu(a, port, fake_below(FAKE_VCPUS)), 0);
+            assert_int_equal(evtchn_unmask(a, port), 0);
+        }
+        for (unsigned int i = 0; i < NR_SENDERS; i++) {
+            pthread_join(senders[i], NULL);
+        }
+        pthread_join(guest, NULL);
+        while (evtchn_reset(a) == -ERESTART) {
+        }
+        fake_domain_end(a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_levels_lose_nothing),
+        cmocka_unit_test(queues_lose_nothing),
+        cmocka_unit_test(words_may_hold_anything),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
