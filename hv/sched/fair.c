@@ -5,8 +5,9 @@
  *
  * A unit's key is its virtual time: it advances as the unit runs, the slower
  * the heavier its group is, and the one that is furthest behind runs next.
- * Who has slept comes back at most WAKE_CREDIT behind the queue, so that it
- * runs at once but cannot save up its sleep.
+ * Who has slept comes back at most a slice behind the queue: it runs at once,
+ * and gets what it waited for others' slices before, but cannot save up its
+ * sleep.
  *
  * Affinity makes keys drift apart: a unit that has a CPU for itself runs ahead
  * of those that share another.  A unit that comes to a CPU is therefore lifted
@@ -24,12 +25,11 @@
 #include "abi/xen.h"
 #include <xen/domctl.h>
 
-#define WAKE_CREDIT_NS 2000000ull
-#define SPREAD_NS      20000000ull /* how far keys may lie apart without a reason */
-#define PERIOD_NS      10000000ull /* of a cap */
-#define PERIODS_MAX    1000l       /* a debt of more is none that a late clock explains */
-#define PIECE_MIN_NS   500000
-#define CAP_KEEP       0xffffu
+#define SPREAD_NS    20000000ull /* how far keys may lie apart without a reason */
+#define PERIOD_NS    10000000ull /* of a cap */
+#define PERIODS_MAX  1000l       /* a debt of more is none that a late clock explains */
+#define PIECE_MIN_NS 500000
+#define CAP_KEEP     0xffffu
 
 static uint64_t minus(uint64_t a, uint64_t b)
 {
@@ -89,8 +89,8 @@ void fair_chosen(struct sched_cpu *c, struct sched_unit *u)
 void fair_woken(struct run_queue *q, struct sched_unit *u, uint64_t now)
 {
     (void)now;
-    if (u->key + WAKE_CREDIT_NS < q->min_key) {
-        u->key = q->min_key - WAKE_CREDIT_NS;
+    if (u->key + q->pool->slice_ns < q->min_key) {
+        u->key = q->min_key - q->pool->slice_ns;
     } else if (u->key > q->min_key + SPREAD_NS) {
         u->key = min(u->key, q->min_key + spread(q, u));
     }

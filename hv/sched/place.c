@@ -87,6 +87,45 @@ struct run_queue *place(struct run_queue *q, struct sched_unit *u)
     return cpu == NR_CPUS ? q : READ_ONCE(sched_cpu_of(cpu)->queue);
 }
 
+/* Does a CPU of @q idle that has been asked to look, and will take @u? */
+static bool is_expected(const struct run_queue *q, const struct sched_unit *u)
+{
+    unsigned int cpu;
+
+    if (q->tenant != NULL) {
+        return q->tenant == u;
+    }
+    cpumask_for_each(cpu, &q->cpus) {
+        if (cpumask_test(&u->affinity, cpu) && sched_cpu_of(cpu)->running->is_idle) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A unit of @list, of @q, that may run on @cpu and is not about to run elsewhere. */
+static struct sched_unit *find_in(const struct run_queue *q, const struct list_node *list,
+                                  unsigned int cpu)
+{
+    struct sched_unit *u;
+
+    list_for_each(u, list, link) {
+        if (cpumask_test(&u->affinity, cpu) && !is_expected(q, u)) {
+            return u;
+        }
+    }
+    return NULL;
+}
+
+/* A unit that waits in @q and may run on @cpu.  Those parked wait for a CPU only behind a tenant.
+ */
+static struct sched_unit *find_movable(const struct run_queue *q, unsigned int cpu)
+{
+    struct sched_unit *u = find_in(q, &q->units, cpu);
+
+    return u != NULL || q->tenant == NULL ? u : find_in(q, &q->parked, cpu);
+}
+
 void poke_idle_elsewhere(const struct run_queue *q)
 {
     unsigned int cpu;
@@ -94,25 +133,12 @@ void poke_idle_elsewhere(const struct run_queue *q)
     cpumask_for_each(cpu, &q->pool->cpus) {
         const struct run_queue *other = READ_ONCE(sched_cpu_of(cpu)->queue);
 
-        if (other != q && cpumask_test(&other->idle, cpu) && READ_ONCE(other->tenant) == NULL) {
+        if (other != q && cpumask_test(&other->idle, cpu) && READ_ONCE(other->tenant) == NULL &&
+            find_movable(q, cpu) != NULL) {
             cpu_poke(cpu);
             return;
         }
     }
-}
-
-/* A unit that waits in @q and may run on @cpu. */
-static struct sched_unit *find_movable(struct list_node *list, const struct sched_unit *tenant,
-                                       unsigned int cpu)
-{
-    struct sched_unit *u;
-
-    list_for_each(u, list, link) {
-        if (u != tenant && cpumask_test(&u->affinity, cpu)) {
-            return u;
-        }
-    }
-    return NULL;
 }
 
 /* Take a waiting unit from another CPU's queue.  Those parked wait for a CPU only behind a tenant.
@@ -123,10 +149,7 @@ static bool steal_from(struct run_queue *q, const struct sched_pool *pool)
 
     spin_lock(&q->lock);
     if (q->pool == pool) {
-        u = find_movable(&q->units, q->tenant, cpu_id());
-        if (u == NULL && q->tenant != NULL) {
-            u = find_movable(&q->parked, q->tenant, cpu_id());
-        }
+        u = find_movable(q, cpu_id());
     }
     if (u != NULL) {
         begin_move(q, u);

@@ -28,6 +28,8 @@ static unsigned int nr_units;
 static struct sched_unit idle[SIM_CPUS];
 static struct timer *timers[TIMERS_MAX];
 static unsigned int nr_timers;
+static struct sched_group *groups[16];
+static unsigned int nr_groups;
 
 /* --- in place of what the scheduler stands on --- */
 
@@ -193,22 +195,29 @@ const struct sched_host_ops sched_host_ops = {
 
 /* --- steps --- */
 
+/* What @cpu does when it idles. */
+static void idle_loop(unsigned int cpu)
+{
+    collect();
+    host_cpu.id = cpu;
+    blocks[cpu].is_poked = false;
+    while (sched_cpu_of(cpu)->running == &idle[cpu] && blocks[cpu].softirqs == 0 && steal()) {
+        collect();
+    }
+}
+
 void sim_look(unsigned int cpu)
 {
     collect();
     host_cpu.id = cpu;
     blocks[cpu].softirqs &= ~(1u << SOFTIRQ_SCHEDULE);
     sched_softirq();
-    collect();
-    /* What its idle loop does. */
-    while (sched_cpu_of(cpu)->running == &idle[cpu] && blocks[cpu].softirqs == 0 && steal()) {
-        collect();
-    }
+    idle_loop(cpu);
 }
 
 bool sim_is_asked(unsigned int cpu)
 {
-    return blocks[cpu].softirqs != 0 || blocks[cpu].is_poked;
+    return blocks[cpu].softirqs != 0;
 }
 
 void sim_settle(void)
@@ -219,10 +228,11 @@ void sim_settle(void)
         was_asked = false;
         assert_true(turn < 1000); /* they ask each other for ever */
         for (unsigned int cpu = 0; cpu < SIM_CPUS; cpu++) {
+            was_asked |= sim_is_asked(cpu) || blocks[cpu].is_poked;
             if (sim_is_asked(cpu)) {
-                was_asked = true;
-                blocks[cpu].is_poked = false;
                 sim_look(cpu);
+            } else if (blocks[cpu].is_poked) {
+                idle_loop(cpu);
             }
         }
     }
@@ -272,15 +282,12 @@ static void free_cpus(uint32_t pool)
 static void end(void)
 {
     for (unsigned int i = 0; i < nr_units; i++) {
-        struct sched_unit *u = &sim_units[i].unit;
-        struct sched_group *g = u->group;
-
         sim_sleep(&sim_units[i]);
         sim_settle();
-        sched_unit_destroy(u);
-        if (g->nr_units == 0) {
-            sched_group_destroy(g);
-        }
+        sched_unit_destroy(&sim_units[i].unit);
+    }
+    while (nr_groups > 0) {
+        sched_group_destroy(groups[--nr_groups]);
     }
     nr_units = 0;
     for (struct sched_pool_info info = { .id = 0 }; sched_pool_get_info(info.id, &info) == 0;
@@ -309,6 +316,8 @@ void sim_group(struct sched_group *g, uint16_t weight, uint16_t cap)
     struct xen_domctl_schedparam_vcpu p = { .u.credit2 = { weight, cap } };
 
     memset(g, 0, sizeof(*g));
+    assert_true(nr_groups < ARRAY_SIZE(groups));
+    groups[nr_groups++] = g;
     assert_int_equal(sched_group_create(g, sim_pool), 0);
     if (weight != 0 || cap != 0) {
         assert_int_equal(sched_set_params(g, NULL, g->pool->policy->id, &p), 0);
