@@ -106,6 +106,8 @@ struct domain {
     uint32_t pci_cf8;         /* [l] its latch of port 0xcf8 */
     uint8_t rtc_index;        /* [l] its latch of port 0x70 */
 
+    uint32_t *cpuid_limits; /* [t] until it runs, then [c]; pv/cpuid; NULL: none */
+
     struct evtchn_table *evtchn; /* [c] event/ */
     struct grant_table *grant;   /* [c] grant/ */
     struct irq_domain *pirqs;    /* [c] event/pirq */

@@ -43,18 +43,6 @@ static void read_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uin
 
 /* ------------------------------------------------------------ features -- */
 
-/* Where each word of a feature set comes from; leaf 0: an MSR, which no guest sees. */
-static const struct {
-    uint32_t leaf, subleaf;
-    uint8_t reg;
-} words[] = {
-    { 1, 0, 3 },           { 1, 0, 2 }, { 0x80000001, 0, 3 }, { 0x80000001, 0, 2 },
-    { XSTATE_LEAF, 1, 0 }, { 7, 0, 1 }, { 7, 0, 2 },          { 0x80000007, 0, 3 },
-    { 0x80000008, 0, 1 },  { 7, 0, 3 }, { 7, 1, 0 },          { 0x80000021, 0, 0 },
-    { 7, 1, 1 },           { 7, 2, 3 }, { 7, 1, 2 },          { 7, 1, 3 },
-    { 0, 0, 0 },           { 0, 0, 0 }, { 0x80000021, 0, 2 },
-};
-
 /* Subleaves and leaves beyond the last one read as another's. */
 static bool leaf_exists(const struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
@@ -75,20 +63,20 @@ uint32_t cpu_policy_word(const struct vcpu *v, unsigned int i)
 {
     uint32_t out[4] = { 0 };
 
-    if (leaf_exists(v, words[i].leaf, words[i].subleaf)) {
-        read_leaf(v, words[i].leaf, words[i].subleaf, out);
+    if (leaf_exists(v, pv_cpuid_words[i].leaf, pv_cpuid_words[i].subleaf)) {
+        read_leaf(v, pv_cpuid_words[i].leaf, pv_cpuid_words[i].subleaf, out);
     }
     if (i == AMD_WORD && v != NULL && cpu_features.vendor == VENDOR_AMD) {
         out[3] &= ~AMD_COMMON; /* which the tools put there again */
     }
-    return out[words[i].reg];
+    return out[pv_cpuid_words[i].reg];
 }
 
 long cpu_policy_features(const struct vcpu *v, struct guest_ptr to, uint32_t *nr)
 {
     uint32_t room = *nr;
 
-    *nr = ARRAY_SIZE(words);
+    *nr = PV_CPUID_WORDS;
     if (guest_ptr_null(to)) {
         return 0;
     }
@@ -224,43 +212,43 @@ long cpu_policy_tell(const struct vcpu *v, struct guest_ptr leaves, uint32_t *nr
     return rc != 0 ? rc : put_msrs(msrs, nr_msrs);
 }
 
-/* ------------------------------------------------------------- checking -- */
-
-/* Does @leaf hold a word of features in register @reg?  Those are what can be too much. */
-static bool is_feature_word(const struct xen_cpuid_leaf *leaf, unsigned int reg)
-{
-    for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
-        uint32_t subleaf = leaf->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : leaf->subleaf;
-
-        if (words[i].leaf == leaf->leaf && words[i].subleaf == subleaf && words[i].reg == reg) {
-            return true;
-        }
-    }
-    return false;
-}
+/* -------------------------------------------------------------- setting -- */
 
 static bool is_known_leaf(uint32_t leaf)
 {
     return leaf <= 0x1d || leaf - HV_LEAF <= 0x1ff || leaf - EXTENDED_LEAF <= 0x21;
 }
 
-static long check_leaf(const struct vcpu *v, const struct xen_cpuid_leaf *leaf)
+/* More than it may see is told, and left out: the domain may come from another machine. */
+static void tell_excess(const struct vcpu *v, const struct xen_cpuid_leaf *leaf,
+                        const uint32_t asked[4])
 {
-    const uint32_t asked[] = { leaf->a, leaf->b, leaf->c, leaf->d };
-    uint32_t most[4];
+    for (unsigned int i = 0; i < PV_CPUID_WORDS; i++) {
+        const struct pv_cpuid_word *w = &pv_cpuid_words[i];
+        uint32_t excess;
 
-    if (!is_known_leaf(leaf->leaf)) {
-        return -ERANGE;
-    }
-    read_leaf(v, leaf->leaf, leaf->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : leaf->subleaf, most);
-    for (unsigned int reg = 0; reg < 4; reg++) {
-        if (is_feature_word(leaf, reg) && (asked[reg] & ~most[reg])) {
-            log_warn("d%u: CPUID leaf %#x, subleaf %#x asks for features %#x in register %u, "
-                     "which are not there",
-                     v->domain->id, leaf->leaf, leaf->subleaf, asked[reg] & ~most[reg], reg);
+        if (w->leaf != leaf->leaf || w->subleaf != leaf->subleaf) {
+            continue;
+        }
+        excess = asked[w->reg] & ~(cpu_policy_word(v, i) | (i == AMD_WORD ? AMD_COMMON : 0));
+        if (excess != 0) {
+            log_info("d%u: CPUID leaf %#x, subleaf %#x: it cannot have features %#x of word %u",
+                     v->domain->id, leaf->leaf, leaf->subleaf, excess, i);
         }
     }
-    return 0;
+}
+
+static long take_leaf(const struct vcpu *v, struct xen_cpuid_leaf *leaf)
+{
+    const uint32_t asked[] = { leaf->a, leaf->b, leaf->c, leaf->d };
+
+    if (!is_known_leaf(leaf->leaf)) {
+        log_warn("d%u: CPUID leaf %#x is not part of a policy", v->domain->id, leaf->leaf);
+        return -ERANGE;
+    }
+    leaf->subleaf = leaf->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : leaf->subleaf;
+    tell_excess(v, leaf, asked);
+    return pv_cpuid_limit(v->domain, leaf->leaf, leaf->subleaf, asked);
 }
 
 static long check_msr(const struct vcpu *v, const struct xen_msr_entry *e)
@@ -275,10 +263,11 @@ static long check_msr(const struct vcpu *v, const struct xen_msr_entry *e)
     return 0;
 }
 
-long cpu_policy_check(const struct vcpu *v, struct xen_domctl_cpu_policy *p)
+long cpu_policy_set(const struct vcpu *v, struct xen_domctl_cpu_policy *p)
 {
     struct xen_cpuid_leaf leaf;
     struct xen_msr_entry msr;
+    long rc;
 
     if (p->nr_leaves > LEAVES_MAX || p->nr_msrs > 2) {
         log_warn("d%u: a policy of %u leaves and %u MSRs is too long", v->domain->id, p->nr_leaves,
@@ -289,19 +278,21 @@ long cpu_policy_check(const struct vcpu *v, struct xen_domctl_cpu_policy *p)
         if (copy_elem_from_guest(&leaf, guest_ptr_of(p->leaves), i, sizeof(leaf)) != 0) {
             return -EFAULT;
         }
-        if (check_leaf(v, &leaf) != 0) {
+        rc = take_leaf(v, &leaf);
+        if (rc != 0) {
             p->err_leaf = leaf.leaf;
             p->err_subleaf = leaf.subleaf;
-            return check_leaf(v, &leaf);
+            return rc;
         }
     }
     for (uint32_t i = 0; i < p->nr_msrs; i++) {
         if (copy_elem_from_guest(&msr, guest_ptr_of(p->msrs), i, sizeof(msr)) != 0) {
             return -EFAULT;
         }
-        if (check_msr(v, &msr) != 0) {
+        rc = check_msr(v, &msr);
+        if (rc != 0) {
             p->err_msr = msr.idx;
-            return check_msr(v, &msr);
+            return rc;
         }
     }
     return 0;

@@ -23,8 +23,8 @@ long must_check cpu_policy_tell(const struct vcpu *v, struct guest_ptr leaves, u
                                 struct guest_ptr msrs, uint32_t *nr_msrs);
 
 /*
- * Is the policy @p one that @v's domain can have: known leaves and MSRs, and no
- * feature that it is not shown?  -EINVAL, with p->err_... set, -ERANGE for those
- * that are not part of a policy, -E2BIG, -EFAULT.
+ * Let @v's domain have the policy @p, less what it may not see.  -ERANGE: a leaf
+ * or MSR that is not part of a policy, -EINVAL: a value that is none; p->err_...
+ * tell which.  -E2BIG, -EFAULT, -ENOMEM.
  */
-long must_check cpu_policy_check(const struct vcpu *v, struct xen_domctl_cpu_policy *p);
+long must_check cpu_policy_set(const struct vcpu *v, struct xen_domctl_cpu_policy *p);

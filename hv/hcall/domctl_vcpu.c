@@ -46,7 +46,7 @@ long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
         log_warn("d%u: its CPU policy cannot change once it has run", d->id);
         return -EEXIST;
     }
-    return v == NULL ? -ENOENT : cpu_policy_check(v, p);
+    return v == NULL ? -ENOENT : cpu_policy_set(v, p);
 }
 
 /* The new context holds page tables and descriptors, so nothing of the domain may run meanwhile. */

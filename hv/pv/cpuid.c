@@ -11,6 +11,8 @@
 
 #include <xen/arch-x86/cpuid.h>
 
+#include "lib/string.h"
+#include "mm/heap.h"
 #include "time/time.h"
 #include "x86/features.h"
 #include "x86/fpu.h"
@@ -221,6 +223,48 @@ static void abi_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     }
 }
 
+/* ---------------------------------------------------- what the toolstack left -- */
+
+const struct pv_cpuid_word pv_cpuid_words[PV_CPUID_WORDS] = {
+    { 1, 0, D }, { 1, 0, C },          { 0x80000001, 0, D }, { 0x80000001, 0, C }, { 0xd, 1, A },
+    { 7, 0, B }, { 7, 0, C },          { 0x80000007, 0, D }, { 0x80000008, 0, B }, { 7, 0, D },
+    { 7, 1, A }, { 0x80000021, 0, A }, { 7, 1, B },          { 7, 2, D },          { 7, 1, C },
+    { 7, 1, D }, { 0, 0, A },          { 0, 0, A },          { 0x80000021, 0, C },
+};
+
+#define WORD_1C      1u
+#define NOT_FEATURES (OSXSAVE | SHOW(HYPERVISOR)) /* in that word: they say how it is now */
+
+int pv_cpuid_limit(struct domain *d, uint32_t leaf, uint32_t subleaf, const uint32_t regs[4])
+{
+    if (d->cpuid_limits == NULL) {
+        d->cpuid_limits = heap_alloc(PV_CPUID_WORDS * sizeof(uint32_t));
+        if (d->cpuid_limits == NULL) {
+            return -ENOMEM;
+        }
+        memset(d->cpuid_limits, 0xff, PV_CPUID_WORDS * sizeof(uint32_t));
+    }
+    for (unsigned int i = 0; i < PV_CPUID_WORDS; i++) {
+        const struct pv_cpuid_word *w = &pv_cpuid_words[i];
+
+        if (w->leaf != 0 && w->leaf == leaf && w->subleaf == subleaf) {
+            d->cpuid_limits[i] = regs[w->reg] | (i == WORD_1C ? NOT_FEATURES : 0);
+        }
+    }
+    return 0;
+}
+
+static void apply_limits(const uint32_t *limits, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    for (unsigned int i = 0; i < PV_CPUID_WORDS; i++) {
+        const struct pv_cpuid_word *w = &pv_cpuid_words[i];
+
+        if (w->leaf == leaf && w->leaf != 0 && (w->subleaf == subleaf || leaf >> 31 || leaf == 1)) {
+            out[w->reg] &= limits[i];
+        }
+    }
+}
+
 void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     struct cpuid_regs r;
@@ -238,6 +282,9 @@ void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t
         basic_leaf(v, leaf, subleaf, out);
     } else {
         extended_leaf(v, leaf, out);
+    }
+    if (v->domain->cpuid_limits != NULL) {
+        apply_limits(v->domain->cpuid_limits, leaf, subleaf, out);
     }
 }
 

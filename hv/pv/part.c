@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a paravirtual domain holds by its vCPUs and page tables, and how it gives that back. */
 #include "mm/frame_use.h"
+#include "mm/heap.h"
 #include "pv/mmu.h"
 #include "pv/pv.h"
 
@@ -25,4 +26,13 @@ static int destroy_step(struct domain *d)
     return mmu_destroy_step(d);
 }
 
-const struct domain_part pv_part = { .name = "page tables", .destroy_step = destroy_step };
+static void free_part(struct domain *d)
+{
+    heap_free(d->cpuid_limits, PV_CPUID_WORDS * sizeof(uint32_t));
+}
+
+const struct domain_part pv_part = {
+    .name = "page tables",
+    .destroy_step = destroy_step,
+    .free = free_part,
+};

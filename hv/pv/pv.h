@@ -73,6 +73,22 @@ int must_check pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value)
 /* What CPUID answers @v. */
 void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
+/* The words of features, in the order of <xen/arch-x86/cpufeatureset.h>, and where CPUID has them;
+ * leaf 0: an MSR, which no guest sees. */
+#define PV_CPUID_WORDS 19u
+struct pv_cpuid_word {
+    uint32_t leaf, subleaf;
+    uint8_t reg;
+};
+extern const struct pv_cpuid_word pv_cpuid_words[PV_CPUID_WORDS];
+
+/*
+ * Show @d's vCPUs no features beyond those in @regs, what CPUID may answer for
+ * @leaf and @subleaf.  Before they run.  -ENOMEM.
+ */
+int must_check pv_cpuid_limit(struct domain *d, uint32_t leaf, uint32_t subleaf,
+                              const uint32_t regs[4]);
+
 /* HYPERVISOR_fpu_taskswitch: virtual CR0.TS. */
 void pv_set_ts(struct vcpu *v, bool is_set);
 

@@ -455,6 +455,60 @@ TEST(a_processor_goes_on_with_the_state_it_is_given)
     EXPECT(child_destroy(&child), 0);
 }
 
+/* ---- what it sees of the processor ---- */
+
+#define SSE3       1u
+#define NR_LEAVES  128u
+#define PREFIX     ".byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n\tcpuid" /* not by the processor itself */
+#define HYPERVISOR (1u << 31)
+
+static void tell_features(uint64_t arg)
+{
+    uint32_t a = 1, b, c = 0, d;
+
+    (void)arg;
+    __asm__ volatile(PREFIX : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    child_box[0] = c;
+}
+
+static long policy_op(unsigned int cmd, struct xen_cpuid_leaf *leaves, uint32_t nr)
+{
+    static struct xen_msr_entry msrs[8];
+
+    op = (struct xen_domctl){ 0 };
+    op.u.cpu_policy.nr_leaves = nr;
+    op.u.cpu_policy.nr_msrs = cmd == XEN_DOMCTL_get_cpu_policy ? ARRAY_SIZE(msrs) : 0;
+    set_xen_guest_handle(op.u.cpu_policy.leaves, leaves);
+    set_xen_guest_handle(op.u.cpu_policy.msrs, msrs);
+    return domctl(&op, cmd, child.domid);
+}
+
+TEST(a_domain_sees_the_features_it_was_left)
+{
+    static struct xen_cpuid_leaf leaves[NR_LEAVES];
+    struct xen_cpuid_leaf wrong = { .leaf = 0x50000000, .subleaf = XEN_CPUID_NO_SUBLEAF };
+    uint32_t nr;
+
+    EXPECT(child_create(&child, 1, tell_features, 0), 0);
+    EXPECT(policy_op(XEN_DOMCTL_get_cpu_policy, leaves, NR_LEAVES), 0);
+    nr = op.u.cpu_policy.nr_leaves;
+    for (uint32_t i = 0; i < nr; i++) {
+        if (leaves[i].leaf == 1) {
+            EXPECT(leaves[i].c & SSE3, SSE3);
+            leaves[i].c &= ~SSE3;
+        }
+    }
+    EXPECT(policy_op(XEN_DOMCTL_set_cpu_policy, leaves, nr), 0);
+    EXPECT(policy_op(XEN_DOMCTL_set_cpu_policy, &wrong, 1), -ERANGE);
+    EXPECT(op.u.cpu_policy.err_leaf, 0x50000000);
+    child_unpause(&child);
+    EXPECT(child_wait(&child), SHUTDOWN_poweroff);
+    EXPECT(child.box[0] & SSE3, 0);
+    EXPECT(child.box[0] & HYPERVISOR, HYPERVISOR);
+    EXPECT(policy_op(XEN_DOMCTL_set_cpu_policy, leaves, nr), -EEXIST);
+    EXPECT(child_destroy(&child), 0);
+}
+
 /* ---- shutting down ---- */
 
 static void suspend(uint64_t arg)
