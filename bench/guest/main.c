@@ -15,6 +15,7 @@
 #include "lib/hypercall.h"
 #include "lib/mm.h"
 
+#include <xen/grant_table.h>
 #include <xen/sysctl.h>
 
 #define MAX_SAMPLES 512
@@ -551,6 +552,63 @@ static uint64_t measure(const struct figure *figure, uint64_t less)
     return samples[nr / 2];
 }
 
+/* ---- grants, the guest's own ---- */
+
+#define GRANT_REF   8
+#define GRANT_VA    (FREE_VA + 0x400000)
+#define GRANT_PAGES 16
+
+static struct gnttab_map_grant_ref map_op;
+static struct gnttab_unmap_grant_ref unmap_op;
+static struct gnttab_copy copy_ops[GRANT_PAGES];
+
+static void grant_map(void)
+{
+    map_op = (struct gnttab_map_grant_ref){ .host_addr = GRANT_VA,
+                                            .flags = GNTMAP_host_map,
+                                            .ref = GRANT_REF };
+    hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, &map_op, 1);
+}
+
+static void grant_unmap(void)
+{
+    unmap_op = (struct gnttab_unmap_grant_ref){ .host_addr = GRANT_VA, .handle = map_op.handle };
+    hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, &unmap_op, 1);
+}
+
+SAMPLES(grant_mapping, , grant_map(), grant_unmap())
+SAMPLES(grant_unmapping, grant_map(), grant_unmap(), )
+SAMPLES(grant_copying, ,
+        hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_copy, copy_ops, GRANT_PAGES), )
+
+static void prepare_grants(void)
+{
+    static xen_pfn_t frame;
+    struct gnttab_setup_table setup = { .dom = DOMID_SELF,
+                                        .nr_frames = 1,
+                                        .frame_list = { &frame } };
+    struct grant_entry_v1 *table = (void *)(GRANT_VA + PAGE_SIZE);
+
+    hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, &setup, 1);
+    pt_map(kernel_l4, GRANT_VA, 0);
+    pt_map(kernel_l4, (uint64_t)table, frame << PAGE_SHIFT | PTE_RW_PAGE);
+    for (unsigned int i = 0; i < GRANT_PAGES; i++) {
+        table[GRANT_REF + i] =
+            (struct grant_entry_v1){ .flags = GTF_permit_access,
+                                     .frame = (uint32_t)virt_to_mfn(page_alloc()) };
+        copy_ops[i] = (struct gnttab_copy){
+            .source = { .u.ref = GRANT_REF + i },
+            .dest = { .u.gmfn = virt_to_mfn(page_alloc()), .domid = DOMID_SELF },
+            .len = PAGE_SIZE,
+            .flags = GNTCOPY_source_gref,
+        };
+    }
+    grant_map();
+    grant_unmap();
+    hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_copy, copy_ops, GRANT_PAGES);
+    print("grants: status %d %d %d\n", map_op.status, unmap_op.status, copy_ops[0].status);
+}
+
 static void measure_memory(void)
 {
     static struct xen_sysctl op = {
@@ -650,6 +708,9 @@ static const struct figure in_kernel[] = {
     { "yield", 501, yield },
     { "balloon_down", 5, balloon_down },
     { "balloon_up", 5, balloon_up },
+    { "grant_map", 501, grant_mapping },
+    { "grant_unmap", 501, grant_unmapping },
+    { "grant_copy_16", 101, grant_copying },
 };
 
 static const struct figure in_user[] = {
@@ -687,6 +748,7 @@ void guest_run(void)
     prepare_spaces();
     prepare_events();
     prepare_timers();
+    prepare_grants();
 
     overhead = measure(&empty, 0);
     for (unsigned int i = 0; i < ARRAY_SIZE(in_kernel); i++) {

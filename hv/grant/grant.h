@@ -57,27 +57,60 @@ void grant_dump(void);
 
 /* ----- a lender's entries ----- */
 
-/* The part of a page that an entry lends. */
+/* The part of a page that an entry lends, if it is only a part. */
 struct grant_range {
+    bool is_part;
     uint16_t offset, len;
 };
 
 /*
  * Let domain @user have the frame of @granter's entry @ref, until grant_unpin():
- * sets *@mfn, which stays allocated, and writable if @is_write.  @range: which
- * part is lent; NULL: all of the page must be.
+ * returns its number, and it stays allocated, and writable if @is_write.
+ * @range: told if only a part is lent, and else left alone; NULL: all of the page must be.
  *   GNTST_bad_gntref      there is no such entry
  *   GNTST_general_error   it does not lend that to @user, is in use by another
- *                         domain, or too often
+ *                         domain, or too often; the lender is dying
  *   GNTST_bad_page        what it names is not a frame of the lender's
  */
-int16_t must_check grant_pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
-                             struct grant_range *range, mfn_t *mfn);
-void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_write);
+int64_t must_check grant_pin_for_reading(struct domain *granter, grant_ref_t ref, domid_t user,
+                                         struct grant_range *range);
+int64_t must_check grant_pin_for_writing(struct domain *granter, grant_ref_t ref, domid_t user,
+                                         struct grant_range *range);
+void grant_unpin_for_reading(struct domain *granter, grant_ref_t ref);
+void grant_unpin_for_writing(struct domain *granter, grant_ref_t ref);
+
+static inline int64_t must_check grant_pin(struct domain *granter, grant_ref_t ref, domid_t user,
+                                           bool is_write, struct grant_range *range)
+{
+    return is_write ? grant_pin_for_writing(granter, ref, user, range)
+                    : grant_pin_for_reading(granter, ref, user, range);
+}
+
+static inline void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_write)
+{
+    if (is_write) {
+        grant_unpin_for_writing(granter, ref);
+    } else {
+        grant_unpin_for_reading(granter, ref);
+    }
+}
+
 /* The frame of an entry that the caller has pinned. */
 mfn_t grant_pinned(const struct domain *granter, grant_ref_t ref);
 
 /* ----- a borrower's handles ----- */
+
+/*
+ * Pin entry @ref of @granter as @flags (GNTMAP_xxx) want it, and make a handle
+ * for it, which is not good for unmapping until grant_map_end(): its @is_done
+ * tells whether the frame is mapped; if not all is undone.  Returns the frame's
+ * number.  With a handle goes the caller's reference to the granter.
+ *   GNTST_no_space  the mapper has no handle left, or there is no memory
+ *   others as grant_pin()
+ */
+int64_t must_check grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref_t ref,
+                                   uint32_t flags, grant_handle_t *handle);
+void grant_map_end(struct domain *mapper, grant_handle_t handle, uint32_t flags, bool is_done);
 
 struct grant_mapping {
     struct domain *granter;
@@ -88,21 +121,11 @@ struct grant_mapping {
 };
 
 /*
- * Pin an entry as m->granter, ref and flags tell and make a handle for it, which
- * is not good for unmapping until grant_map_end(): its is_done tells whether
- * the frame is mapped; if not all is undone.  With the handle goes the caller's
- * reference to the granter.
- *   GNTST_no_space  the mapper has no handle left, or there is no memory
- *   others as grant_pin()
- */
-int16_t must_check grant_map_begin(struct domain *mapper, struct grant_mapping *m);
-void grant_map_end(struct domain *mapper, const struct grant_mapping *m, bool is_done);
-
-/*
- * Begin to end the handle m->handle: fills in the rest.  Nobody else can, until
+ * Begin to end @handle: fills in all of @m.  Nobody else can, until
  * grant_unmap_end(); that leaves the mapping as @flags (GNTMAP_host_map,
  * GNTMAP_device_map) say, and without any of them gives all back.
  *   GNTST_bad_handle  not a handle of @mapper's
  */
-int16_t must_check grant_unmap_begin(struct domain *mapper, struct grant_mapping *m);
+int16_t must_check grant_unmap_begin(struct domain *mapper, grant_handle_t handle,
+                                     struct grant_mapping *m);
 void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t flags);

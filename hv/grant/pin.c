@@ -36,7 +36,18 @@
 #include "mm/frame_use.h"
 #include "sys/log.h"
 
-#define MARK_TRIES 5u /* exchanges, with a lender that changes its entry at the same time */
+#define MARK_TRIES                                                                                 \
+    5u /* of setting the bits, with a lender that changes its entry at the same time */
+
+static always_inline bool exchange64(uint64_t *word, uint64_t *old, uint64_t new)
+{
+    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static always_inline bool exchange32(uint32_t *word, uint32_t *old, uint32_t new)
+{
+    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
 
 static inline mfn_t active_mfn(uint64_t word)
 {
@@ -44,7 +55,7 @@ static inline mfn_t active_mfn(uint64_t word)
 }
 
 /* Lock the entry; the version stays what it is until the entry is unlocked. */
-static inline uint64_t lock_entry(struct grant_table *t, uint64_t *active, uint32_t *version)
+static inline uint64_t lock_entry(const struct grant_table *t, uint64_t *active, uint32_t *version)
 {
     for (;;) {
         uint64_t word = grant_lock_word(active);
@@ -61,206 +72,305 @@ static inline uint64_t lock_entry(struct grant_table *t, uint64_t *active, uint3
     }
 }
 
-/* What a use needs of an entry, and what is found there. */
-struct request {
+/* ------------------------------------------------- what the lender sees -- */
+
+/* A use that is to begin. */
+struct use {
+    grant_ref_t ref;
     domid_t user;
     bool is_write;
-    struct grant_range *range;
-    uint64_t frame;
+    struct grant_range *range; /* set if a part is lent; NULL: all of the page is needed */
 };
 
-static inline uint16_t status_bits(bool is_write)
+/* The bits to be set for a use. */
+static inline uint16_t use_bits(bool is_write)
 {
     return is_write ? GTF_reading | GTF_writing : GTF_reading;
 }
 
-/* Do the flags and the domid, as they lie in the entry's first word, lend @r what it needs? */
-static inline bool lends(uint32_t head, const struct request *r)
+/* Flags and domid lie in one word: does it lend the page, or with @part some of it, to @user? */
+static always_inline bool lends(uint32_t head, domid_t user, bool is_write, bool part)
 {
-    return head >> 16 == r->user && (head & GTF_type_mask) == GTF_permit_access &&
-           !(r->is_write && (head & GTF_readonly)) && !((head & GTF_sub_page) && !r->range);
+    uint32_t looked =
+        0xffff0000u | GTF_type_mask | (is_write ? GTF_readonly : 0) | (part ? 0 : GTF_sub_page);
+
+    return (head & looked) == ((uint32_t)user << 16 | GTF_permit_access);
 }
 
-/* Set the bits for @r in the entry, and see what it lends. */
-static int16_t mark_v1(struct grant_entry_v1 *e, struct request *r)
+/* Set the bits, and see which frame is lent; GNTST_xxx, or the number. */
+static int64_t mark_v1(struct grant_entry_v1 *e, domid_t user, bool is_write)
 {
-    uint32_t *head = (uint32_t *)e, old = READ_ONCE(*head), new;
+    uint32_t *head = (uint32_t *)e, old = READ_ONCE(*head);
     unsigned int tries = MARK_TRIES;
 
     do {
-        if (!lends(old, r) || (old & GTF_sub_page) || tries-- == 0) {
+        if (!lends(old, user, is_write, false) || tries-- == 0) {
             return GNTST_general_error;
         }
-        new = old | status_bits(r->is_write);
-    } while (new != old && !__atomic_compare_exchange_n(head, &old, new, false, __ATOMIC_SEQ_CST,
-                                                        __ATOMIC_RELAXED));
-    r->frame = READ_ONCE(e->frame);
-    if (r->range != NULL) {
-        *r->range = (struct grant_range){ .len = PAGE_SIZE };
-    }
-    return GNTST_okay;
+    } while ((~old & use_bits(is_write)) && !exchange32(head, &old, old | use_bits(is_write)));
+    return READ_ONCE(e->frame);
 }
 
-/* The same; @status has the bits of @old_bits afterwards if it fails. */
-static int16_t mark_v2(const union grant_entry_v2 *e, grant_status_t *status, uint16_t old_bits,
-                       struct request *r)
+static int64_t read_v2(const union grant_entry_v2 *e, bool is_part, struct grant_range *range)
 {
-    const uint32_t *head = (const uint32_t *)e;
-    uint32_t was = READ_ONCE(*head);
-    unsigned int tries = MARK_TRIES;
+    uint64_t frame = READ_ONCE(e->full_page.frame);
 
-    while (lends(was, r) && tries-- != 0) {
-        uint32_t now;
+    if (is_part) {
+        range->is_part = true;
+        range->offset = min(READ_ONCE(e->sub_page.page_off), (uint16_t)PAGE_SIZE);
+        range->len = min(READ_ONCE(e->sub_page.length), (uint16_t)(PAGE_SIZE - range->offset));
+    }
+    return frame > ACTIVE_MFN ? GNTST_bad_page : (int64_t)frame;
+}
 
-        __atomic_store_n(status, old_bits | status_bits(r->is_write), __ATOMIC_SEQ_CST);
-        now = READ_ONCE(*head);
-        if (now == was) {
-            r->frame = READ_ONCE(e->full_page.frame);
-            if (r->range != NULL) {
-                bool is_part = was & GTF_sub_page;
+/* The same; if it fails the bits @old are left. */
+static int64_t mark_v2(const struct grant_table *t, const struct use *u, uint16_t old)
+{
+    const union grant_entry_v2 *e = grant_entry_v2(t, u->ref);
+    uint32_t was, now = READ_ONCE(*(const uint32_t *)e);
+    int64_t rc = GNTST_general_error;
 
-                r->range->offset = is_part ? READ_ONCE(e->sub_page.page_off) : 0;
-                r->range->len = is_part ? READ_ONCE(e->sub_page.length) : PAGE_SIZE;
-            }
-            return GNTST_okay;
-        }
+    for (unsigned int tries = MARK_TRIES;
+         tries > 0 && lends(now, u->user, u->is_write, u->range != NULL); tries--) {
         was = now;
+        __atomic_store_n(grant_status(t, u->ref), old | use_bits(u->is_write), __ATOMIC_SEQ_CST);
+        now = READ_ONCE(*(const uint32_t *)e);
+        if (now == was) {
+            rc = read_v2(e, now & GTF_sub_page, u->range);
+            break;
+        }
     }
-    WRITE_ONCE(*status, old_bits);
-    return GNTST_general_error;
+    if (rc < 0) {
+        WRITE_ONCE(*grant_status(t, u->ref), old);
+    }
+    return rc;
 }
 
-static int16_t mark(const struct grant_table *t, uint32_t version, grant_ref_t ref,
-                    uint16_t old_bits, struct request *r)
+static int64_t mark(const struct grant_table *t, uint32_t version, const struct use *u,
+                    uint16_t old)
 {
-    if (likely(version == 1)) {
-        return mark_v1(grant_entry_v1(t, ref), r);
+    if (version == 1) {
+        return mark_v1(grant_entry_v1(t, u->ref), u->user, u->is_write);
     }
-    if (ref >= READ_ONCE(t->nr_frames) * GRANT_V2_PER_FRAME) {
+    if (u->ref >= READ_ONCE(t->nr_frames) * GRANT_V2_PER_FRAME) {
         return GNTST_bad_gntref;
     }
-    return mark_v2(grant_entry_v2(t, ref), grant_status(t, ref), old_bits, r);
+    return mark_v2(t, u, old);
 }
 
-/* Of the bits @old only @new are to be set any more. */
-static void unmark(const struct grant_table *t, uint32_t version, grant_ref_t ref, uint16_t old,
-                   uint16_t new)
+/* Of the bits @old only @left are to be set any more. */
+static always_inline void unmark(const struct grant_table *t, uint32_t version, grant_ref_t ref,
+                                 uint16_t old, uint16_t left)
 {
     if (likely(version == 1)) {
-        __atomic_and_fetch(&grant_entry_v1(t, ref)->flags, (uint16_t) ~(old & ~new),
+        __atomic_and_fetch(&grant_entry_v1(t, ref)->flags, (uint16_t) ~(old & ~left),
                            __ATOMIC_SEQ_CST);
     } else {
-        __atomic_store_n(grant_status(t, ref), new, __ATOMIC_RELEASE);
+        __atomic_store_n(grant_status(t, ref), left, __ATOMIC_RELEASE);
     }
 }
 
-/* Whole words of the reference and the use that the first reader and the first writer need. */
-static int16_t take_frame(struct domain *granter, uint64_t word, const struct request *r,
-                          mfn_t *mfn)
+/* -------------------------------------------------------- uses, one by one -- */
+
+static noinline int64_t refuse(const struct domain *granter, grant_ref_t ref, domid_t user,
+                               int64_t status)
 {
-    bool is_first = !(word & ACTIVE_COUNTS);
-    struct frame *f;
-
-    *mfn = is_first ? MFN(r->frame) : active_mfn(word);
-    if (is_first) {
-        if (r->frame > ACTIVE_MFN || !frame_valid(*mfn)) {
-            return GNTST_bad_page;
-        }
-        f = frame_named(*mfn);
-        if (!frame_get(f, granter->id)) {
-            return GNTST_bad_page;
-        }
-        if (READ_ONCE(f->ref) & FRAME_HV) {
-            frame_put(f);
-            return GNTST_bad_page;
-        }
-    } else {
-        f = frame_of(*mfn);
-    }
-    if (r->is_write && !(word & ACTIVE_WRITERS) &&
-        !frame_use_writable(f, &granter->dirty_cpus, 0)) {
-        if (is_first) {
-            frame_put(f);
-        }
-        return GNTST_general_error;
-    }
-    return GNTST_okay;
-}
-
-/* May @r use the entry besides those that do? */
-static inline bool fits(uint64_t word, const struct request *r)
-{
-    uint64_t one = r->is_write ? ACTIVE_WRITER : ACTIVE_READER;
-
-    if (!(word & ACTIVE_COUNTS)) {
-        return true;
-    }
-    return word >> ACTIVE_USER == r->user && (~word & (one * 0xff)) != 0;
-}
-
-static void log_refusal(const struct domain *granter, grant_ref_t ref, domid_t user, int16_t status)
-{
-    log_guest(user, "may not use grant %u of d%u (status %d)", ref, granter->id, status);
-}
-
-int16_t grant_pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
-                  struct grant_range *range, mfn_t *mfn)
-{
-    struct request r = { .user = user, .is_write = is_write, .range = range };
-    struct grant_table *t = granter->grant;
-    uint64_t nr = READ_ONCE(t->nr_frames) * GRANT_V1_PER_FRAME, *active, word;
-    int16_t status = GNTST_general_error;
-    uint32_t version;
-
-    if (unlikely(ref >= nr || READ_ONCE(granter->life) != DOMAIN_ALIVE)) {
-        status = ref >= nr ? GNTST_bad_gntref : GNTST_general_error;
-        log_refusal(granter, ref, user, status);
-        return status;
-    }
-    ref = (grant_ref_t)array_index_nospec(ref, nr);
-    active = grant_active(t, ref);
-    word = lock_entry(t, active, &version);
-    if (likely(fits(word, &r))) {
-        uint16_t bits = grant_bits_of(word);
-
-        status = mark(t, version, ref, bits, &r);
-        if (likely(status == GNTST_okay)) {
-            status = take_frame(granter, word, &r, mfn);
-            if (likely(status == GNTST_okay)) {
-                word = (word & ACTIVE_COUNTS) + (is_write ? ACTIVE_WRITER : ACTIVE_READER) +
-                       ((uint64_t)user << ACTIVE_USER | mfn->n);
-            } else {
-                unmark(t, version, ref, bits | status_bits(is_write), bits);
-            }
-        }
-    }
-    grant_unlock_word(active, word);
-    if (unlikely(status != GNTST_okay)) {
-        log_refusal(granter, ref, user, status);
-    }
+    log_guest(user, "may not use grant %u of d%u (status %d)", ref, granter->id, (int)status);
     return status;
 }
 
-void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_write)
+static inline uint64_t first_word(mfn_t mfn, domid_t user, bool is_write)
 {
-    struct grant_table *t = granter->grant;
+    return ((uint64_t)user << ACTIVE_USER | mfn.n) + (is_write ? ACTIVE_WRITER : ACTIVE_READER);
+}
+
+/* Nobody uses the entry yet: the frame or why not, and the word to be. */
+static int64_t first_use(const struct domain *granter, uint32_t version, const struct use *u,
+                         uint64_t *word)
+{
+    int64_t rc = mark(granter->grant, version, u, 0);
+    mfn_t mfn = MFN((uint64_t)rc);
+    struct frame *f;
+
+    if (rc < 0) {
+        return rc;
+    }
+    f = frame_named(mfn);
+    if (!frame_backed(mfn) || !frame_get_plain(f, granter->id)) {
+        rc = GNTST_bad_page;
+    } else if (u->is_write && !frame_use_writable(f, &granter->dirty_cpus, 0)) {
+        frame_put(f);
+        rc = GNTST_general_error;
+    }
+    if (rc < 0) {
+        unmark(granter->grant, version, u->ref, use_bits(u->is_write), 0);
+    } else {
+        *word = first_word(mfn, u->user, u->is_write);
+    }
+    return rc;
+}
+
+/* The entry is in use: the frame is what it was, whatever the entry says now. */
+static int64_t another_use(const struct domain *granter, uint32_t version, const struct use *u,
+                           uint64_t *word)
+{
+    uint64_t one = u->is_write ? ACTIVE_WRITER : ACTIVE_READER;
+    uint16_t old = grant_bits_of(*word);
+    int64_t rc;
+
+    if (*word >> ACTIVE_USER != u->user || (~*word & (one * 0xff)) == 0) {
+        return GNTST_general_error; /* another domain uses it, or too many do */
+    }
+    rc = mark(granter->grant, version, u, old);
+    if (rc < 0) {
+        return rc;
+    }
+    if (u->is_write && !(old & GTF_writing) &&
+        !frame_use_writable(frame_of(active_mfn(*word)), &granter->dirty_cpus, 0)) {
+        unmark(granter->grant, version, u->ref, use_bits(true), old);
+        return GNTST_general_error;
+    }
+    *word += one;
+    return (int64_t)active_mfn(*word).n;
+}
+
+/* All that may happen.  @ref is in range. */
+static noinline int64_t pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
+                            struct grant_range *range)
+{
+    const struct use u = { .ref = ref, .user = user, .is_write = is_write, .range = range };
+    uint64_t *active = grant_active(granter->grant, ref), word;
+    uint32_t version;
+    int64_t rc;
+
+    word = lock_entry(granter->grant, active, &version);
+    rc = word == 0 ? first_use(granter, version, &u, &word)
+                   : another_use(granter, version, &u, &word);
+    grant_unlock_word(active, word);
+    return rc < 0 ? refuse(granter, ref, user, rc) : rc;
+}
+
+/* The entry is locked and marked, and has a reference to @mfn: undo that and begin anew. */
+static noinline int64_t pin_anew(struct domain *granter, grant_ref_t ref, domid_t user,
+                                 bool is_write, struct grant_range *range, mfn_t mfn)
+{
+    frame_put(frame_of(mfn));
+    unmark(granter->grant, 1, ref, use_bits(is_write), 0);
+    grant_unlock_word(grant_active(granter->grant, ref), 0);
+    return pin(granter, ref, user, is_write, range);
+}
+
+/*
+ * In line, what is usual: nobody uses the entry, version 1, the frame is used as
+ * it shall be, and nobody else is at work on any of that.  Else pin() begins
+ * anew.
+ */
+static always_inline int64_t pin_usual(struct domain *granter, grant_ref_t ref, domid_t user,
+                                       bool is_write, struct grant_range *range)
+{
+    const struct grant_table *t = granter->grant;
+    uint64_t nr = READ_ONCE(t->nr_frames) * GRANT_V1_PER_FRAME, *active, word = 0;
+    uint32_t *head, old;
+    struct frame *f;
+    mfn_t mfn;
+
+    if (unlikely(ref >= nr)) {
+        return refuse(granter, ref, user, GNTST_bad_gntref);
+    }
+    if (unlikely(READ_ONCE(granter->life) != DOMAIN_ALIVE)) {
+        return refuse(granter, ref, user, GNTST_general_error);
+    }
+    ref = (grant_ref_t)array_index_nospec(ref, nr);
+    active = grant_active(t, ref);
+    if (unlikely(!exchange64(active, &word, ACTIVE_LOCK))) {
+        return pin(granter, ref, user, is_write, range);
+    }
+    head = (uint32_t *)grant_entry_v1(t, ref);
+    old = READ_ONCE(*head);
+    if (unlikely(READ_ONCE(t->version) != 1 || !lends(old, user, is_write, false) ||
+                 !exchange32(head, &old, old | use_bits(is_write)))) {
+        goto unlock;
+    }
+    mfn = MFN(READ_ONCE(head[1]));
+    f = frame_named(mfn);
+    if (unlikely(!frame_backed(mfn) || !frame_get_plain(f, granter->id))) {
+        unmark(t, 1, ref, use_bits(is_write), 0);
+        goto unlock;
+    }
+    if (is_write && unlikely(!frame_use_writable_once(f, 0))) {
+        return pin_anew(granter, ref, user, is_write, range, mfn);
+    }
+    grant_unlock_word(active, first_word(mfn, user, is_write));
+    return (int64_t)mfn.n;
+
+unlock:
+    grant_unlock_word(active, 0);
+    return pin(granter, ref, user, is_write, range);
+}
+
+int64_t grant_pin_for_reading(struct domain *granter, grant_ref_t ref, domid_t user,
+                              struct grant_range *range)
+{
+    return pin_usual(granter, ref, user, false, range);
+}
+
+int64_t grant_pin_for_writing(struct domain *granter, grant_ref_t ref, domid_t user,
+                              struct grant_range *range)
+{
+    return pin_usual(granter, ref, user, true, range);
+}
+
+static noinline void unpin(struct domain *granter, grant_ref_t ref, bool is_write)
+{
+    const struct grant_table *t = granter->grant;
     uint32_t version;
     uint64_t *active = grant_active(t, ref), word = lock_entry(t, active, &version);
     uint64_t left = word - (is_write ? ACTIVE_WRITER : ACTIVE_READER);
     struct frame *f = frame_of(active_mfn(word));
     uint16_t bits = grant_bits_of(word), bits_left = grant_bits_of(left);
 
-    if (bits & ~bits_left & GTF_writing) {
+    if (is_write && !(bits_left & GTF_writing)) {
         frame_drop_writable(f);
     }
     if (bits_left == 0) {
         frame_put(f);
         left = 0;
     }
-    if (bits != bits_left) {
-        unmark(t, version, ref, bits, bits_left);
-    }
+    unmark(t, version, ref, bits, bits_left);
     grant_unlock_word(active, left);
+}
+
+/* In line, the end of the only use, when others use the frame as it was used. */
+static always_inline void unpin_usual(struct domain *granter, grant_ref_t ref, bool is_write)
+{
+    const struct grant_table *t = granter->grant;
+    uint64_t *active = grant_active(t, ref), word = READ_ONCE(*active);
+    struct frame *f = frame_of(active_mfn(word));
+    uint64_t counts = word & (ACTIVE_LOCK | ACTIVE_COUNTS);
+
+    if (unlikely(counts != (is_write ? ACTIVE_WRITER : ACTIVE_READER) ||
+                 !exchange64(active, &word, word | ACTIVE_LOCK))) {
+        unpin(granter, ref, is_write);
+        return;
+    }
+    if (unlikely(READ_ONCE(t->version) != 1 || (is_write && !frame_drop_writable_once(f)))) {
+        grant_unlock_word(active, word);
+        unpin(granter, ref, is_write);
+        return;
+    }
+    frame_put(f);
+    unmark(t, 1, ref, use_bits(is_write), 0);
+    grant_unlock_word(active, 0);
+}
+
+void grant_unpin_for_reading(struct domain *granter, grant_ref_t ref)
+{
+    unpin_usual(granter, ref, false);
+}
+
+void grant_unpin_for_writing(struct domain *granter, grant_ref_t ref)
+{
+    unpin_usual(granter, ref, true);
 }
 
 mfn_t grant_pinned(const struct domain *granter, grant_ref_t ref)

@@ -122,65 +122,67 @@ bool grant_tracks_grow(struct domain *d)
 
 /* ------------------------------------------------------------ map, unmap -- */
 
-int16_t grant_map_begin(struct domain *mapper, struct grant_mapping *m)
+int64_t grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref_t ref,
+                        uint32_t flags, grant_handle_t *handle)
 {
     struct grant_table *t = mapper->grant;
     struct grant_track *track;
-    int16_t status;
+    int64_t mfn;
 
-    while (unlikely((track = pop(t, &m->handle)) == NULL)) {
+    while (unlikely((track = pop(t, handle)) == NULL)) {
         if (!grant_tracks_grow(mapper)) {
             return GNTST_no_space;
         }
     }
     WRITE_ONCE(track->state, TRACK_BUSY);
-    status =
-        grant_pin(m->granter, m->ref, mapper->id, !(m->flags & GNTMAP_readonly), NULL, &m->mfn);
-    if (unlikely(status != GNTST_okay)) {
-        push(t, m->handle, track);
-        return status;
+    mfn = grant_pin(granter, ref, mapper->id, !(flags & GNTMAP_readonly), NULL);
+    if (unlikely(mfn < 0)) {
+        push(t, *handle, track);
+        return mfn;
     }
-    track->granter = m->granter;
-    track->ref = m->ref;
-    return GNTST_okay;
+    track->granter = granter;
+    track->ref = ref;
+    return mfn;
 }
 
 /* The mapping is gone: give all back. */
-static void release(struct grant_table *t, struct grant_track *track, const struct grant_mapping *m)
+static void release(struct grant_table *t, grant_handle_t handle, uint32_t flags)
 {
-    grant_unpin(m->granter, m->ref, !(m->flags & GNTMAP_readonly));
-    push(t, m->handle, track);
+    struct grant_track *track = track_of(t, handle);
+
+    grant_unpin(track->granter, track->ref, !(flags & GNTMAP_readonly));
+    push(t, handle, track);
 }
 
-void grant_map_end(struct domain *mapper, const struct grant_mapping *m, bool is_done)
+void grant_map_end(struct domain *mapper, grant_handle_t handle, uint32_t flags, bool is_done)
 {
-    struct grant_track *track = track_of(mapper->grant, m->handle);
-
     if (likely(is_done)) {
-        __atomic_store_n(&track->state, TRACK_LIVE | (m->flags & TRACK_FLAGS), __ATOMIC_RELEASE);
+        __atomic_store_n(&track_of(mapper->grant, handle)->state,
+                         TRACK_LIVE | (flags & TRACK_FLAGS), __ATOMIC_RELEASE);
     } else {
-        release(mapper->grant, track, m);
+        release(mapper->grant, handle, flags);
     }
 }
 
-int16_t grant_unmap_begin(struct domain *mapper, struct grant_mapping *m)
+int16_t grant_unmap_begin(struct domain *mapper, grant_handle_t handle, struct grant_mapping *m)
 {
     struct grant_table *t = mapper->grant;
     uint32_t nr = READ_ONCE(t->nr_tracks), state;
     struct grant_track *track;
 
-    if (unlikely(m->handle >= nr)) {
-        log_guest(mapper->id, "%#x is no handle of a grant", m->handle);
+    if (unlikely(handle >= nr)) {
+        log_guest(mapper->id, "%#x is no handle of a grant", handle);
         return GNTST_bad_handle;
     }
-    track = track_of(t, (uint32_t)array_index_nospec(m->handle, nr));
+    track = track_of(t, (uint32_t)array_index_nospec(handle, nr));
     state = READ_ONCE(track->state);
     if (unlikely(!(state & TRACK_LIVE) ||
                  !__atomic_compare_exchange_n(&track->state, &state, TRACK_BUSY, false,
                                               __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))) {
-        log_guest(mapper->id, "the handle %#x of a grant is not in use", m->handle);
+        log_guest(mapper->id, "the handle %#x of a grant is not in use", handle);
         return GNTST_bad_handle;
     }
+    m->handle = handle;
     m->granter = track->granter;
     m->ref = track->ref;
     m->flags = state & TRACK_FLAGS;
@@ -190,12 +192,11 @@ int16_t grant_unmap_begin(struct domain *mapper, struct grant_mapping *m)
 
 void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t flags)
 {
-    struct grant_track *track = track_of(mapper->grant, m->handle);
-
-    if (flags & (GNTMAP_host_map | GNTMAP_device_map)) {
-        __atomic_store_n(&track->state, TRACK_LIVE | flags, __ATOMIC_RELEASE);
+    if (unlikely(flags & (GNTMAP_host_map | GNTMAP_device_map))) {
+        __atomic_store_n(&track_of(mapper->grant, m->handle)->state, TRACK_LIVE | flags,
+                         __ATOMIC_RELEASE);
     } else {
-        release(mapper->grant, track, m);
+        release(mapper->grant, m->handle, m->flags);
         domain_put(m->granter);
     }
 }
@@ -217,10 +218,10 @@ int grant_tracks_drain(struct domain *d)
         uint32_t end = min(t->drained + DRAIN_BATCH, t->nr_tracks);
 
         for (; t->drained < end; t->drained++) {
-            struct grant_mapping m = { .handle = t->drained };
+            struct grant_mapping m;
 
-            if ((track_of(t, m.handle)->state & TRACK_LIVE) &&
-                grant_unmap_begin(d, &m) == GNTST_okay) {
+            if ((track_of(t, t->drained)->state & TRACK_LIVE) &&
+                grant_unmap_begin(d, t->drained, &m) == GNTST_okay) {
                 grant_unmap_end(d, &m, 0);
             }
         }

@@ -195,23 +195,23 @@ static long op_cache_flush(struct guest_ptr at)
 }
 
 /* An operation on one element, as one on lists. */
-static uint32_t first_of_list(long (*fn)(struct guest_ptr), struct guest_ptr list, long *rc)
+static uint32_t first_of_list(long (*fn)(struct guest_ptr), void *list, long *rc)
 {
-    *rc = fn(list);
+    *rc = fn(GUEST_PTR(list));
     return *rc == 0;
 }
 
-static uint32_t list_swap(struct guest_ptr list, uint32_t nr, long *rc)
+static uint32_t list_swap(void *list, uint32_t nr, long *rc)
 {
     return first_of_list(op_swap, list, rc);
 }
 
-static uint32_t list_transfer(struct guest_ptr list, uint32_t nr, long *rc)
+static uint32_t list_transfer(void *list, uint32_t nr, long *rc)
 {
     return first_of_list(op_transfer, list, rc);
 }
 
-static uint32_t list_cache_flush(struct guest_ptr list, uint32_t nr, long *rc)
+static uint32_t list_cache_flush(void *list, uint32_t nr, long *rc)
 {
     return first_of_list(op_cache_flush, list, rc);
 }
@@ -228,20 +228,20 @@ static long (*const single_ops[])(struct guest_ptr) = {
 };
 
 /* Sub-operations on lists. */
-static const struct list_op {
-    uint32_t (*fn)(struct guest_ptr list, uint32_t nr, long *rc);
+struct list_op {
+    uint32_t (*fn)(void *list, uint32_t nr, long *rc);
     uint32_t size;
-} list_ops[] = {
-    [GNTTABOP_map_grant_ref] = { hcall_grant_map, sizeof(struct gnttab_map_grant_ref) },
-    [GNTTABOP_unmap_grant_ref] = { hcall_grant_unmap, sizeof(struct gnttab_unmap_grant_ref) },
+};
+
+static const struct list_op list_ops[] = {
     [GNTTABOP_unmap_and_replace] = { hcall_grant_replace, sizeof(struct gnttab_unmap_and_replace) },
-    [GNTTABOP_copy] = { hcall_grant_copy, sizeof(struct gnttab_copy) },
     [GNTTABOP_swap_grant_ref] = { list_swap, sizeof(struct gnttab_swap_grant_ref) },
     [GNTTABOP_transfer] = { list_transfer, sizeof(struct gnttab_transfer) },
     [GNTTABOP_cache_flush] = { list_cache_flush, sizeof(struct gnttab_cache_flush) },
 };
 
-static long run_list(const struct list_op *op, uint64_t cmd, uint64_t list, uint32_t nr)
+static always_inline long run_list(const struct list_op *op, uint64_t cmd, uint64_t list,
+                                   uint32_t nr)
 {
     long rc = 0;
 
@@ -252,7 +252,7 @@ static long run_list(const struct list_op *op, uint64_t cmd, uint64_t list, uint
         return -EFAULT;
     }
     while (nr > 0) {
-        uint32_t done = op->fn(GUEST_PTR(list), nr, &rc);
+        uint32_t done = op->fn(user_addr(list), nr, &rc);
 
         nr -= done;
         list += (uint64_t)done * op->size;
@@ -272,25 +272,42 @@ static long run_list(const struct list_op *op, uint64_t cmd, uint64_t list, uint
     return rc;
 }
 
-long hcall_grant_table_op(uint64_t cmd, uint64_t list, uint64_t nr, uint64_t d, uint64_t e,
-                          uint64_t f)
+static noinline long seldom(uint64_t cmd, uint64_t list, uint32_t nr)
 {
-    UNUSED(d, e, f);
-    cmd = (uint32_t)cmd;
-    nr = (uint32_t)nr;
-    if (cmd < ARRAY_SIZE(list_ops)) {
-        const struct list_op *op = &list_ops[array_index_nospec(cmd, ARRAY_SIZE(list_ops))];
+    uint64_t i = array_index_nospec(cmd, ARRAY_SIZE(list_ops));
 
-        if (likely(op->fn != NULL)) {
-            return run_list(op, cmd, list, (uint32_t)nr);
-        }
+    if (cmd < ARRAY_SIZE(list_ops) && list_ops[i].fn != NULL) {
+        return run_list(&list_ops[i], cmd, list, nr);
     }
-    if (cmd >= ARRAY_SIZE(single_ops) || single_ops[cmd] == NULL) {
+    i = array_index_nospec(cmd, ARRAY_SIZE(single_ops));
+    if (cmd >= ARRAY_SIZE(single_ops) || single_ops[i] == NULL) {
         return -ENOSYS;
     }
     /* As Xen has it: one looks at no count, for another none is nothing to do. */
     if (nr != 1 && cmd != GNTTABOP_get_version) {
         return nr == 0 && cmd == GNTTABOP_set_version ? 0 : -EINVAL;
     }
-    return single_ops[array_index_nospec(cmd, ARRAY_SIZE(single_ops))](GUEST_PTR(list));
+    return single_ops[i](GUEST_PTR(list));
+}
+
+/* What backends do all day is called directly. */
+long hcall_grant_table_op(uint64_t cmd, uint64_t list, uint64_t nr, uint64_t d, uint64_t e,
+                          uint64_t f)
+{
+    static const struct list_op map = { hcall_grant_map, sizeof(struct gnttab_map_grant_ref) },
+                                unmap = { hcall_grant_unmap,
+                                          sizeof(struct gnttab_unmap_grant_ref) },
+                                copy = { hcall_grant_copy, sizeof(struct gnttab_copy) };
+
+    cmd = (uint32_t)cmd;
+    switch (cmd) {
+    case GNTTABOP_map_grant_ref:
+        return run_list(&map, cmd, list, (uint32_t)nr);
+    case GNTTABOP_unmap_grant_ref:
+        return run_list(&unmap, cmd, list, (uint32_t)nr);
+    case GNTTABOP_copy:
+        return run_list(&copy, cmd, list, (uint32_t)nr);
+    default:
+        return seldom(cmd, list, (uint32_t)nr);
+    }
 }

@@ -14,155 +14,199 @@
 #include "sys/log.h"
 
 #define COPY_BATCH 16u
+#define NO_GRANTER UINT32_MAX
 
-/* One side of a copy, in hand. */
+/* One side of a copy. */
 struct side {
-    bool is_held, is_ref, is_write;
-    domid_t domid;
-    uint64_t name; /* reference, or the caller's frame number */
-    struct domain *granter;
+    uint64_t key;    /* of the page in hand: the caller's frame number, or a reference */
+    char *page;      /* where it is */
+    struct frame *f; /* the caller's frame: with a reference, and in use as needed */
+    bool is_held;
     struct grant_range range;
-    mfn_t mfn;
+    uint32_t granter_id;    /* NO_GRANTER: none yet */
+    struct domain *granter; /* with a reference */
 };
 
-static void let_go(struct side *s)
+#define KEY_IS_REF (1ul << 63) /* no frame has such a number */
+
+static inline uint64_t key_of(const struct gnttab_copy_ptr *p, bool is_ref)
 {
-    if (!s->is_held) {
+    return is_ref ? KEY_IS_REF | (uint64_t)p->domid << 32 | p->u.ref : p->u.gmfn;
+}
+
+/* @is_write is known at each call. */
+static always_inline void let_go(const struct side *s, bool is_write)
+{
+    if (s->key & KEY_IS_REF) {
+        grant_unpin(s->granter, (grant_ref_t)s->key, is_write);
         return;
     }
-    s->is_held = false;
-    if (s->is_ref) {
-        grant_unpin(s->granter, (grant_ref_t)s->name, s->is_write);
-        domain_put(s->granter);
-    } else if (s->is_write) {
-        frame_put_writable(frame_of(s->mfn));
-    } else {
-        frame_put(frame_of(s->mfn));
+    if (is_write) {
+        frame_drop_writable(s->f);
     }
+    frame_put(s->f);
 }
 
-static int16_t take_ref(struct side *s)
+static noinline int16_t find_granter(struct side *s, domid_t id)
 {
-    int16_t status;
+    if (s->granter_id != NO_GRANTER) {
+        domain_put(s->granter);
+    }
+    s->granter = domain_get(id);
+    s->granter_id = s->granter != NULL ? id : NO_GRANTER;
+    return s->granter != NULL ? GNTST_okay : GNTST_bad_domain;
+}
 
-    s->granter = domain_get(s->domid);
-    if (s->granter == NULL) {
+static always_inline int16_t take_ref(struct domain *d, struct side *s,
+                                      const struct gnttab_copy_ptr *p, bool is_write)
+{
+    int64_t mfn;
+
+    if (unlikely(s->granter_id != p->domid) && find_granter(s, p->domid) != GNTST_okay) {
         return GNTST_bad_domain;
     }
-    status = grant_pin(s->granter, (grant_ref_t)s->name, current()->domain->id, s->is_write,
-                       &s->range, &s->mfn);
-    if (unlikely(status != GNTST_okay)) {
-        domain_put(s->granter);
+    s->range.is_part = false;
+    mfn = grant_pin(s->granter, p->u.ref, d->id, is_write, &s->range);
+    if (unlikely(mfn < 0)) {
+        return (int16_t)mfn;
     }
-    return status;
-}
-
-/* A frame of the caller's own. */
-static int16_t take_own(struct side *s)
-{
-    struct domain *d = current()->domain;
-    struct frame *f;
-
-    s->mfn = MFN(s->name);
-    s->range = (struct grant_range){ .len = PAGE_SIZE };
-    if (s->domid != DOMID_SELF) {
-        struct domain *other = domain_get(s->domid);
-
-        if (other == NULL) {
-            return GNTST_bad_domain;
-        }
-        domain_put(other);
-        return GNTST_permission_denied;
-    }
-    if (!frame_valid(s->mfn)) {
-        return GNTST_bad_page;
-    }
-    f = frame_named(s->mfn);
-    if (!frame_get(f, d->id)) {
-        return GNTST_bad_page;
-    }
-    if (READ_ONCE(f->ref) & FRAME_HV) {
-        frame_put(f);
-        return GNTST_bad_page;
-    }
-    if (s->is_write && !frame_use_writable(f, &d->dirty_cpus, 0)) {
-        frame_put(f);
-        return GNTST_general_error;
-    }
+    s->page = mfn_to_virt(MFN((uint64_t)mfn));
     return GNTST_okay;
 }
 
-/* Have @p's page in hand. */
-static int16_t take(struct side *s, const struct gnttab_copy_ptr *p, bool is_ref, bool is_write)
+static noinline int16_t not_own(domid_t id)
 {
-    uint64_t name = is_ref ? p->u.ref : p->u.gmfn;
-    int16_t status;
+    struct domain *d = domain_get(id);
 
-    if (s->is_held && s->name == name && s->domid == p->domid && s->is_ref == is_ref) {
-        return GNTST_okay;
+    if (d == NULL) {
+        return GNTST_bad_domain;
     }
-    let_go(s);
-    s->name = name;
-    s->domid = p->domid;
-    s->is_ref = is_ref;
-    s->is_write = is_write;
-    status = is_ref ? take_ref(s) : take_own(s);
-    s->is_held = status == GNTST_okay;
-    if (unlikely(status != GNTST_okay)) {
-        log_guest(current()->domain->id, "cannot copy %s %s %#lx of d%u (status %d)",
-                  is_write ? "to" : "from", is_ref ? "grant" : "frame", name, p->domid, status);
+    domain_put(d);
+    return GNTST_permission_denied;
+}
+
+/* A frame of the caller's own. */
+static always_inline int16_t take_own(struct domain *d, struct side *s,
+                                      const struct gnttab_copy_ptr *p, bool is_write)
+{
+    mfn_t mfn = MFN(p->u.gmfn);
+    struct frame *f = frame_named(mfn);
+
+    if (unlikely(!frame_backed(mfn) || !frame_get_plain(f, d->id))) {
+        return GNTST_bad_page;
     }
+    if (is_write && unlikely(!frame_use_writable_once(f, 0)) &&
+        !frame_use_writable(f, &d->dirty_cpus, 0)) {
+        frame_put(f);
+        return GNTST_general_error;
+    }
+    s->f = f;
+    s->page = mfn_to_virt(mfn);
+    s->range.is_part = false;
+    return GNTST_okay;
+}
+
+static noinline int16_t refuse(const struct domain *d, const struct gnttab_copy_ptr *p,
+                               uint64_t key, int16_t status)
+{
+    log_guest(d->id, "cannot copy %s %#lx of d%u (status %d)", key & KEY_IS_REF ? "grant" : "frame",
+              key & ~KEY_IS_REF, p->domid, status);
     return status;
 }
 
-static inline bool range_ok(const struct grant_range *r, unsigned int offset, unsigned int len)
+/* Have @p's page in hand. */
+static always_inline int16_t take(struct domain *d, struct side *s, const struct gnttab_copy_ptr *p,
+                                  bool is_ref, bool is_write)
 {
-    return offset >= r->offset && len <= r->len && offset - r->offset <= r->len - len;
-}
-
-static int16_t copy_one(const struct gnttab_copy *op, struct side *from, struct side *to)
-{
-    unsigned int so = op->source.offset, to_off = op->dest.offset, len = op->len;
+    uint64_t key = key_of(p, is_ref);
     int16_t status;
 
-    if (unlikely(so + len > PAGE_SIZE || to_off + len > PAGE_SIZE)) {
+    if (unlikely(!is_ref && p->domid != DOMID_SELF)) {
+        return refuse(d, p, key, not_own(p->domid));
+    }
+    if (s->is_held) {
+        if (s->key == key) {
+            return GNTST_okay;
+        }
+        let_go(s, is_write);
+    }
+    status = is_ref ? take_ref(d, s, p, is_write) : take_own(d, s, p, is_write);
+    s->key = key;
+    s->is_held = status == GNTST_okay;
+    return likely(status == GNTST_okay) ? status : refuse(d, p, key, status);
+}
+
+/* Is [offset, offset + len), which is within a page, in what @s lends? */
+static bool range_ok(const struct side *s, unsigned int offset, unsigned int len)
+{
+    return !s->range.is_part || (offset >= s->range.offset &&
+                                 offset + len <= (unsigned int)s->range.offset + s->range.len);
+}
+
+static noinline bool ranges_ok(const struct gnttab_copy *op, const struct side *from,
+                               const struct side *to)
+{
+    return range_ok(from, op->source.offset, op->len) && range_ok(to, op->dest.offset, op->len);
+}
+
+static always_inline int16_t copy_one(struct domain *d, const struct gnttab_copy *op,
+                                      struct side *from, struct side *to)
+{
+    size_t len = op->len;
+    int16_t status;
+
+    if (unlikely(op->source.offset + len > PAGE_SIZE || op->dest.offset + len > PAGE_SIZE)) {
         return GNTST_bad_copy_arg;
     }
-    status = take(from, &op->source, (op->flags & GNTCOPY_source_gref) != 0, false);
+    status = take(d, from, &op->source, op->flags & GNTCOPY_source_gref, false);
     if (likely(status == GNTST_okay)) {
-        status = take(to, &op->dest, (op->flags & GNTCOPY_dest_gref) != 0, true);
+        status = take(d, to, &op->dest, op->flags & GNTCOPY_dest_gref, true);
     }
     if (unlikely(status != GNTST_okay)) {
         return status;
     }
-    if (unlikely(!range_ok(&from->range, so, len) || !range_ok(&to->range, to_off, len))) {
+    if (unlikely(from->range.is_part || to->range.is_part) && !ranges_ok(op, from, to)) {
         return GNTST_general_error;
     }
-    memmove((char *)mfn_to_virt(to->mfn) + to_off, (const char *)mfn_to_virt(from->mfn) + so, len);
+    if (likely(len % 8 == 0 && from->page != to->page)) {
+        memcpy_words(to->page + op->dest.offset, from->page + op->source.offset, len / 8);
+    } else {
+        memmove(to->page + op->dest.offset, from->page + op->source.offset, len);
+    }
     return GNTST_okay;
 }
 
-uint32_t hcall_grant_copy(struct guest_ptr list, uint32_t nr, long *rc)
+static noinline void side_end(struct side *s, bool is_write)
 {
-    struct side from = { .is_held = false }, to = { .is_held = false };
+    if (s->is_held) {
+        let_go(s, is_write);
+    }
+    if (s->granter_id != NO_GRANTER) {
+        domain_put(s->granter);
+    }
+}
+
+uint32_t hcall_grant_copy(void *list, uint32_t nr, long *rc)
+{
+    struct side from = { .granter_id = NO_GRANTER }, to = { .granter_id = NO_GRANTER };
+    struct domain *d = current()->domain;
+    struct gnttab_copy *at = list;
     uint32_t i;
 
-    *rc = mmu_drain(current()->domain); /* what was a page table may be plain memory now */
-    for (i = 0; *rc == 0 && i < min(nr, COPY_BATCH); i++) {
-        struct guest_ptr at = guest_ptr_add(list, i * sizeof(struct gnttab_copy));
+    *rc = mmu_drain(d); /* what was a page table may be plain memory now */
+    if (unlikely(*rc != 0)) {
+        return 0;
+    }
+    for (i = 0; i < min(nr, COPY_BATCH); i++, at++) {
         struct gnttab_copy op;
 
-        if (copy_from_guest(&op, at, sizeof(op)) != 0) {
-            *rc = -EFAULT;
-            break;
-        }
-        op.status = copy_one(&op, &from, &to);
-        if (copy_to_guest(at, &op, sizeof(op)) != 0) {
+        if (copy_user_words(&op, at, sizeof(op) / sizeof(uint64_t)) != 0 ||
+            put_user16((uint16_t)copy_one(d, &op, &from, &to), (uint16_t *)&at->status) != 0) {
             *rc = -EFAULT;
             break;
         }
     }
-    let_go(&from);
-    let_go(&to);
+    side_end(&from, false);
+    side_end(&to, true);
     return i;
 }

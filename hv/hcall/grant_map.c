@@ -12,24 +12,11 @@
 #include "x86/pte.h"
 #include "x86/smp.h"
 
+#define WORDS(x)    (sizeof(x) / sizeof(uint64_t))
 #define MAP_BATCH   16u
 #define UNMAP_BATCH 16u
 #define AVAIL_SHIFT 9 /* of the bits for the guest's use in a page-table entry */
 #define AVAIL_MASK  7u
-
-static inline bool flags_all(uint32_t flags, uint32_t wanted)
-{
-    return (flags & wanted) == wanted;
-}
-
-static struct mmu_grant place_of(const struct grant_mapping *m, uint64_t at, uint64_t pte)
-{
-    return (struct mmu_grant){ .at = at,
-                               .is_pte = flags_all(m->flags, GNTMAP_contains_pte),
-                               .mfn = m->mfn,
-                               .owner = m->granter->id,
-                               .pte = pte };
-}
 
 /* ------------------------------------------------------------------ map -- */
 
@@ -39,66 +26,69 @@ static uint64_t pte_bits(uint32_t flags)
            (uint64_t)(flags >> _GNTMAP_guest_avail0 & AVAIL_MASK) << AVAIL_SHIFT;
 }
 
-/* Put it into the page tables, and the result into @op. */
-static long map_host(struct grant_mapping *m, const struct gnttab_map_grant_ref *op)
+static noinline long refuse_map(struct gnttab_map_grant_ref *op, struct domain *granter,
+                                long status)
 {
-    const struct mmu_grant place = place_of(m, op->host_addr, pte_bits(op->flags));
-
-    return mmu_grant_map(current(), &place);
-}
-
-static long map_one(struct gnttab_map_grant_ref *op)
-{
-    struct domain *d = current()->domain;
-    struct grant_mapping m = { .ref = op->ref, .flags = op->flags };
-    long rc = 0;
-
-    if (unlikely(!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)))) {
-        op->status = GNTST_bad_gntref;
-        return 0;
+    if (granter != NULL) {
+        domain_put(granter);
     }
-    m.granter = op->dom == DOMID_SELF ? NULL : domain_get(op->dom);
-    if (unlikely(m.granter == NULL)) {
-        log_guest(d->id, "maps a grant of d%u, which is not there", op->dom);
-        op->status = GNTST_bad_domain;
-        return 0;
-    }
-    op->status = grant_map_begin(d, &m);
-    if (unlikely(op->status != GNTST_okay)) {
-        domain_put(m.granter);
-        return 0;
-    }
-    if (likely(op->flags & GNTMAP_host_map)) {
-        rc = map_host(&m, op);
-    }
-    grant_map_end(d, &m, rc == 0);
-    if (unlikely(rc != 0)) {
-        domain_put(m.granter);
-        op->status = GNTST_general_error;
-        return rc == -ERESTART ? rc : 0;
-    }
-    op->handle = m.handle;
-    op->dev_bus_addr = m.mfn.n << PAGE_SHIFT;
+    op->status = (int16_t)status;
     return 0;
 }
 
-uint32_t hcall_grant_map(struct guest_ptr list, uint32_t nr, long *rc)
+static always_inline long map_one(struct domain *d, struct gnttab_map_grant_ref *op)
 {
+    struct domain *granter = op->dom == DOMID_SELF ? NULL : domain_get(op->dom);
+    uint32_t flags = op->flags;
+    grant_handle_t handle;
+    int64_t mfn;
+    long rc = 0;
+
+    if (unlikely(granter == NULL)) {
+        log_guest(d->id, "maps a grant of d%u, which is not there", op->dom);
+        return refuse_map(op, NULL, GNTST_bad_domain);
+    }
+    if (unlikely(!(flags & (GNTMAP_host_map | GNTMAP_device_map)))) {
+        return refuse_map(op, granter, GNTST_bad_gntref);
+    }
+    mfn = grant_map_begin(d, granter, op->ref, flags, &handle);
+    if (unlikely(mfn < 0)) {
+        return refuse_map(op, granter, mfn);
+    }
+    if (likely(flags & GNTMAP_host_map)) {
+        rc = mmu_grant_map(current(), op->host_addr, flags & GNTMAP_contains_pte,
+                           mmu_grant_entry(MFN((uint64_t)mfn), pte_bits(flags)), granter->id);
+    }
+    grant_map_end(d, handle, flags, rc == 0);
+    if (unlikely(rc != 0)) {
+        refuse_map(op, granter, GNTST_general_error);
+        return rc == -ERESTART ? rc : 0;
+    }
+    op->status = GNTST_okay;
+    op->handle = handle;
+    op->dev_bus_addr = (uint64_t)mfn << PAGE_SHIFT;
+    return 0;
+}
+
+uint32_t hcall_grant_map(void *list, uint32_t nr, long *rc)
+{
+    struct domain *d = current()->domain;
+    struct gnttab_map_grant_ref *at = list;
     uint32_t i;
 
-    for (i = 0; i < min(nr, MAP_BATCH); i++) {
-        struct guest_ptr at = guest_ptr_add(list, i * sizeof(struct gnttab_map_grant_ref));
+    for (i = 0; i < min(nr, MAP_BATCH); i++, at++) {
         struct gnttab_map_grant_ref op;
 
-        if (copy_from_guest(&op, at, sizeof(op)) != 0) {
+        if (copy_user_words(&op, at, WORDS(op)) != 0) {
             *rc = -EFAULT;
             break;
         }
-        *rc = map_one(&op);
+        *rc = map_one(d, &op);
         if (unlikely(*rc != 0)) {
             break;
         }
-        if (copy_to_guest(at, &op, sizeof(op)) != 0) {
+        /* Status and handle, and the bus address. */
+        if (copy_user_words((uint64_t *)at + 2, (const uint64_t *)&op + 2, WORDS(op) - 2) != 0) {
             *rc = -EFAULT;
             break;
         }
@@ -137,8 +127,8 @@ static long unmap_one(struct unmapping *u, uint64_t host_addr, uint64_t dev_bus_
         flags &= ~(uint32_t)GNTMAP_device_map;
     }
     if (likely((flags & GNTMAP_host_map) && host_addr != 0)) {
-        const struct mmu_grant place = place_of(&u->m, host_addr, pte_bits(flags));
-        long rc = mmu_grant_unmap(current(), &place, replacement);
+        long rc = mmu_grant_unmap(current(), host_addr, flags & GNTMAP_contains_pte,
+                                  mmu_grant_entry(u->m.mfn, pte_bits(flags)), replacement);
 
         if (unlikely(rc != 0)) {
             return rc == -ERESTART ? rc : GNTST_general_error;
@@ -164,25 +154,23 @@ static void end_batch(struct domain *d, const struct unmapping *batch, uint32_t 
     }
 }
 
-static always_inline uint32_t unmap_list(struct guest_ptr list, uint32_t nr, long *rc,
-                                         bool is_replace)
+static always_inline uint32_t unmap_list(void *list, uint32_t nr, long *rc, bool is_replace)
 {
     struct domain *d = current()->domain;
+    struct gnttab_unmap_grant_ref *at = list;
     struct unmapping batch[UNMAP_BATCH];
     uint32_t i, nr_begun = 0;
 
-    for (i = 0; i < min(nr, UNMAP_BATCH); i++) {
-        struct guest_ptr at = guest_ptr_add(list, i * sizeof(struct gnttab_unmap_grant_ref));
+    for (i = 0; i < min(nr, UNMAP_BATCH); i++, at++) {
         struct unmapping *u = &batch[nr_begun];
         struct gnttab_unmap_grant_ref op;
         long status;
 
-        if (copy_from_guest(&op, at, sizeof(op)) != 0) {
+        if (copy_user_words(&op, at, WORDS(op)) != 0) {
             *rc = -EFAULT;
             break;
         }
-        u->m.handle = op.handle;
-        status = grant_unmap_begin(d, &u->m);
+        status = grant_unmap_begin(d, op.handle, &u->m);
         if (likely(status == GNTST_okay)) {
             u->flags = u->m.flags;
             nr_begun++;
@@ -194,7 +182,7 @@ static always_inline uint32_t unmap_list(struct guest_ptr list, uint32_t nr, lon
             }
         }
         op.status = (int16_t)status;
-        if (copy_to_guest(at, &op, sizeof(op)) != 0) {
+        if (put_user64(((const uint64_t *)&op)[2], (uint64_t *)at + 2) != 0) {
             *rc = -EFAULT;
             break;
         }
@@ -203,12 +191,12 @@ static always_inline uint32_t unmap_list(struct guest_ptr list, uint32_t nr, lon
     return i;
 }
 
-uint32_t hcall_grant_unmap(struct guest_ptr list, uint32_t nr, long *rc)
+uint32_t hcall_grant_unmap(void *list, uint32_t nr, long *rc)
 {
     return unmap_list(list, nr, rc, false);
 }
 
-uint32_t hcall_grant_replace(struct guest_ptr list, uint32_t nr, long *rc)
+uint32_t hcall_grant_replace(void *list, uint32_t nr, long *rc)
 {
     return unmap_list(list, nr, rc, true);
 }

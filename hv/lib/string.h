@@ -9,6 +9,11 @@
 
 #ifdef MANSIO_HOST
 #include <string.h>
+
+static inline void memcpy_words(void *to, const void *from, size_t nr)
+{
+    memcpy(to, from, nr * 8);
+}
 #else
 void *memcpy(void *dst, const void *src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
@@ -19,6 +24,12 @@ size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
+
+/* @nr words of eight bytes, in line. */
+static inline void memcpy_words(void *to, const void *from, size_t nr)
+{
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(nr)::"memory");
+}
 
 /* A freestanding build forgets that these can be expanded in place; tell it. */
 #define memcpy(d, s, n) __builtin_memcpy(d, s, n)

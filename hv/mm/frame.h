@@ -123,7 +123,20 @@ static inline enum frame_type frame_type(const struct frame *f)
 static inline bool frame_ref_ok(uint64_t ref, uint64_t bits, domid_t owner)
 {
     return (ref & (bits | FRAME_OWNER_MASK)) == owner &&
-           (ref & FRAME_REF_MASK) - FRAME_REF_ONE < FRAME_REF_MASK - FRAME_REF_ONE;
+           (uint32_t)(ref / FRAME_REF_ONE) - 1 < UINT32_MAX - 1;
+}
+
+static inline bool must_check frame_get_but(struct frame *f, uint64_t bits, domid_t owner)
+{
+    uint64_t old = READ_ONCE(f->ref);
+
+    do {
+        if (unlikely(!frame_ref_ok(old, bits, owner))) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&f->ref, &old, old + FRAME_REF_ONE, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return true;
 }
 
 /*
@@ -132,15 +145,13 @@ static inline bool frame_ref_ok(uint64_t ref, uint64_t bits, domid_t owner)
  */
 static inline bool must_check frame_get(struct frame *f, domid_t owner)
 {
-    uint64_t old = READ_ONCE(f->ref);
+    return frame_get_but(f, FRAME_FREE | FRAME_BROKEN, owner);
+}
 
-    do {
-        if (unlikely(!frame_ref_ok(old, FRAME_FREE | FRAME_BROKEN, owner))) {
-            return false;
-        }
-    } while (!__atomic_compare_exchange_n(&f->ref, &old, old + FRAME_REF_ONE, false,
-                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    return true;
+/* The same for no frame of ours. */
+static inline bool must_check frame_get_plain(struct frame *f, domid_t owner)
+{
+    return frame_get_but(f, FRAME_FREE | FRAME_BROKEN | FRAME_HV, owner);
 }
 
 /* @f, which somebody holds, is not what it was. */
@@ -157,9 +168,9 @@ void frame_release(struct frame *f);
 /* Drop a reference. */
 static inline void frame_put(struct frame *f)
 {
-    uint64_t left = __atomic_sub_fetch(&f->ref, FRAME_REF_ONE, __ATOMIC_SEQ_CST);
+    uint64_t old = __atomic_fetch_sub(&f->ref, FRAME_REF_ONE, __ATOMIC_SEQ_CST);
 
-    if (unlikely((left & FRAME_REF_MASK) == 0)) {
+    if (unlikely((uint32_t)(old / FRAME_REF_ONE) == 1)) {
         frame_release(f);
     }
 }

@@ -82,10 +82,10 @@ void frame_drop_last_writable(struct frame *f)
 bool frame_get_writable(struct frame *f, domid_t owner, const struct cpumask *mappers,
                         uint64_t flags)
 {
-    if (!frame_get(f, owner)) {
+    if (!frame_get_plain(f, owner)) {
         return false;
     }
-    if ((READ_ONCE(f->ref) & FRAME_HV) || !frame_use_writable(f, mappers, flags)) {
+    if (!frame_use_writable(f, mappers, flags)) {
         frame_put(f);
         return false;
     }

@@ -50,17 +50,33 @@ void frame_flush_stale(uint64_t word, const struct cpumask *mappers);
  */
 bool must_check frame_use_writable(struct frame *f, const struct cpumask *mappers, uint64_t flags);
 
+/* The same in line, if it is so used already and nobody is at work on it: else false, for now. */
+static always_inline bool must_check frame_use_writable_once(struct frame *f, uint64_t flags)
+{
+    uint64_t old = READ_ONCE(f->type);
+
+    return frame_word_type(old) == FT_WRITABLE && (uint32_t)old != FRAME_COUNT_MASK &&
+           __atomic_compare_exchange_n(&f->type, &old, (old + 1) | flags, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
 /* The same as frame_drop_writable(), for the last one, or when others get in the way. */
 void frame_drop_last_writable(struct frame *f);
+
+/* The same in line, if it is not the last one and nobody is at work on it: else false, for now. */
+static always_inline bool must_check frame_drop_writable_once(struct frame *f)
+{
+    uint64_t old = READ_ONCE(f->type);
+
+    return (old & FRAME_COUNT_MASK) > 1 &&
+           __atomic_compare_exchange_n(&f->type, &old, old - 1, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
 
 /* End one such use; every mapping that came from it is out of the tables. */
 static inline void frame_drop_writable(struct frame *f)
 {
-    uint64_t old = READ_ONCE(f->type);
-
-    if (unlikely((old & FRAME_COUNT_MASK) <= 1 ||
-                 !__atomic_compare_exchange_n(&f->type, &old, old - 1, false, __ATOMIC_SEQ_CST,
-                                              __ATOMIC_RELAXED))) {
+    if (unlikely(!frame_drop_writable_once(f))) {
         frame_drop_last_writable(f);
     }
 }

@@ -26,7 +26,6 @@
 #include "pv/types.h"
 #include "sys/softirq.h"
 
-#define GRANT_PTE     (PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX)
 #define ENTRY_IS_OURS (PTE_P | PTE_RW | PTE_ADDRESS) /* an entry that has these maps the grant */
 
 /* The entry of a valid level-1 table of the domain's at machine address @at; NULL: it is none. */
@@ -46,14 +45,14 @@ static uint64_t *entry_at(const struct pt_ctx *c, uint64_t at)
     return phys_to_virt(PADDR(at));
 }
 
-static inline uint64_t *find_entry(const struct pt_ctx *c, const struct vcpu *v,
-                                   const struct mmu_grant *g)
+static always_inline uint64_t *find_entry(const struct pt_ctx *c, const struct vcpu *v, uint64_t at,
+                                          bool is_pte)
 {
-    return g->is_pte ? entry_at(c, g->at) : pt_find_l1_entry(v->pv.cr3_kernel, g->at);
+    return unlikely(is_pte) ? entry_at(c, at) : pt_find_l1_entry(v->pv.cr3_kernel, at);
 }
 
 /* The new value holds what it needs; the old one loses what it held. */
-static inline void replace(uint64_t *entry, uint64_t new)
+static always_inline void replace(uint64_t *entry, uint64_t new)
 {
     uint64_t old = __atomic_exchange_n(entry, new, __ATOMIC_SEQ_CST);
 
@@ -62,68 +61,59 @@ static inline void replace(uint64_t *entry, uint64_t new)
     }
 }
 
-static inline uint64_t entry_of(const struct mmu_grant *g)
+int mmu_grant_map(struct vcpu *v, uint64_t at, bool is_pte, uint64_t new, domid_t owner)
 {
-    return g->mfn.n << PAGE_SHIFT | GRANT_PTE | g->pte;
-}
+    uint64_t *entry;
+    struct pt_ctx c;
+    int rc = mmu_drain(v->domain);
 
-static int set_entry(struct pt_ctx *c, const struct vcpu *v, const struct mmu_grant *g)
-{
-    uint64_t *entry = find_entry(c, v, g), new = entry_of(g);
-    int rc;
-
-    if (unlikely(entry == NULL)) {
-        return pt_refuse(c, "there is no level-1 entry for a grant", g->at);
+    if (unlikely(rc != 0)) {
+        return rc;
     }
-    rc = pt_get_l1_target(c, new);
+    pt_begin(&c, v->domain, owner);
+    entry = find_entry(&c, v, at, is_pte);
+    rc = likely(entry != NULL) ? pt_get_l1_target(&c, new)
+                               : pt_refuse(&c, "there is no level-1 entry for a grant", at);
     if (likely(rc == 0)) {
         replace(entry, new);
     }
+    pt_end(&c);
     return rc;
 }
 
-static int clear_entry(struct pt_ctx *c, const struct vcpu *v, const struct mmu_grant *g,
-                       uint64_t replacement)
+/* Take what is mapped at @va out of there; what it holds goes with it.  -EINVAL: nothing can be. */
+static noinline int take_entry(struct pt_ctx *c, const struct vcpu *v, uint64_t va,
+                               const uint64_t *to, uint64_t *value)
 {
-    uint64_t *entry = find_entry(c, v, g), *from = NULL, new = 0;
+    uint64_t *from = pt_find_l1_entry(v->pv.cr3_kernel, va);
 
-    if (unlikely(entry == NULL || ((READ_ONCE(*entry) ^ entry_of(g)) & ENTRY_IS_OURS))) {
-        return pt_refuse(c, "a grant is not mapped there", g->at);
+    if (from == NULL || from == to) {
+        return pt_refuse(c, "nothing is there to replace a grant by", va);
     }
-    if (unlikely(replacement != 0)) {
-        from = pt_find_l1_entry(v->pv.cr3_kernel, replacement);
-        if (g->is_pte || from == NULL || from == entry) {
-            return pt_refuse(c, "nothing is there to replace a grant by", replacement);
-        }
-        /* What it holds moves with it. */
-        new = __atomic_exchange_n(from, 0, __ATOMIC_SEQ_CST);
-    }
-    replace(entry, new);
+    *value = __atomic_exchange_n(from, 0, __ATOMIC_SEQ_CST);
     return 0;
 }
 
-int mmu_grant_map(struct vcpu *v, const struct mmu_grant *g)
+int mmu_grant_unmap(struct vcpu *v, uint64_t at, bool is_pte, uint64_t old, uint64_t replacement)
 {
+    uint64_t *entry, new = 0;
     struct pt_ctx c;
     int rc = mmu_drain(v->domain);
 
-    if (likely(rc == 0)) {
-        pt_begin(&c, v->domain, g->owner);
-        rc = set_entry(&c, v, g);
-        pt_end(&c);
+    if (unlikely(rc != 0)) {
+        return rc;
     }
-    return rc;
-}
-
-int mmu_grant_unmap(struct vcpu *v, const struct mmu_grant *g, uint64_t replacement)
-{
-    struct pt_ctx c;
-    int rc = mmu_drain(v->domain);
-
-    if (likely(rc == 0)) {
-        pt_begin(&c, v->domain, g->owner);
-        rc = clear_entry(&c, v, g, replacement);
-        pt_end(&c);
+    pt_begin(&c, v->domain, v->domain->id);
+    entry = find_entry(&c, v, at, is_pte);
+    if (unlikely(entry == NULL || ((READ_ONCE(*entry) ^ old) & ENTRY_IS_OURS))) {
+        rc = pt_refuse(&c, "a grant is not mapped there", at);
+    } else if (unlikely(replacement != 0)) {
+        rc = is_pte ? pt_refuse(&c, "only an address can be replaced by another", replacement)
+                    : take_entry(&c, v, replacement, entry, &new);
     }
+    if (likely(rc == 0)) {
+        replace(entry, new);
+    }
+    pt_end(&c);
     return rc;
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "domain/domain.h"
+#include "x86/pte.h"
 
 /* Whose frames the entries of a request may map. */
 struct mmu_rights {
@@ -78,29 +79,31 @@ static inline int must_check mmu_drain(struct domain *d)
  */
 int must_check mmu_destroy_step(struct domain *d);
 
-/* Where @v wants a granted frame, or has it (pv/grant_map.c). */
-struct mmu_grant {
-    uint64_t at; /* address in @v's kernel's address space; is_pte: machine address of the entry */
-    bool is_pte;
-    mfn_t mfn;
-    domid_t owner; /* of the frame */
-    uint64_t pte;  /* bits to be set in the entry beside the frame's number */
-};
+/* The level-1 entry that maps a granted frame; @bits: PTE_RW, and those for the guest's use. */
+static inline uint64_t mmu_grant_entry(mfn_t mfn, uint64_t bits)
+{
+    return mfn.n << PAGE_SHIFT | PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX | bits;
+}
 
 /*
- * Map the frame there, instead of whatever is mapped; the caller has a reference
- * to it, and a use as writable memory if it is to be writable.
+ * Put @entry, which maps a frame of @owner, at @at of @v's kernel's address
+ * space (is_pte: the machine address of the entry), instead of whatever is
+ * there.  The caller has a reference to the frame, and a use as writable memory
+ * if it is to be writable.
  *   -EINVAL  there is no entry of a level-1 table
  */
-int must_check mmu_grant_map(struct vcpu *v, const struct mmu_grant *g);
+int must_check mmu_grant_map(struct vcpu *v, uint64_t at, bool is_pte, uint64_t entry,
+                             domid_t owner);
 
 /*
- * Take the frame away from there and put what is mapped at the address
- * @replacement there (0: nothing), where nothing is left.  The caller flushes
- * the CPUs of mmu_tlb_cpus() before the lender may think the frame its own.
+ * Take away what is at @at if it maps the frame as @entry does, and put what is
+ * mapped at the address @replacement there (0: nothing), where nothing is left.
+ * The caller flushes the CPUs of mmu_tlb_cpus() before the lender may think the
+ * frame its own.
  *   -EINVAL  the frame is not mapped there; there is no entry
  */
-int must_check mmu_grant_unmap(struct vcpu *v, const struct mmu_grant *g, uint64_t replacement);
+int must_check mmu_grant_unmap(struct vcpu *v, uint64_t at, bool is_pte, uint64_t entry,
+                               uint64_t replacement);
 
 /* CPUs that may have @d's mappings in their TLBs, of the vCPUs in @vcpus (bit n of word n / 64),
  * NULL: all. */

@@ -228,13 +228,14 @@ uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va)
 {
     uint64_t *table = phys_to_virt(PADDR(cr3));
 
-    if (cr3 == 0 || !pv_address_ok(va)) {
+    if (unlikely(cr3 == 0 || !pv_address_ok(va))) {
         return NULL;
     }
+#pragma GCC unroll 3
     for (unsigned int level = 4; level > 1; level--) {
         uint64_t e = READ_ONCE(table[pte_index(va, level)]);
 
-        if (!(e & PTE_P)) {
+        if (unlikely(!(e & PTE_P))) {
             return NULL;
         }
         table = phys_to_virt(pte_paddr(e));

@@ -144,6 +144,17 @@ static inline bool cpumask_empty(const struct cpumask *m)
     return cpumask_next(m, 0) == NR_CPUS;
 }
 
+/* Is @cpu the one and only member? */
+static inline bool cpumask_is_only(const struct cpumask *m, unsigned int cpu)
+{
+    uint64_t differs = 0;
+
+    for (unsigned int i = 0; i < NR_CPUS / 64; i++) {
+        differs |= READ_ONCE(m->bits[i]) ^ (i == cpu / 64 ? 1ull << (cpu % 64) : 0);
+    }
+    return differs == 0;
+}
+
 static inline unsigned int cpumask_count(const struct cpumask *m)
 {
     unsigned int n = 0;

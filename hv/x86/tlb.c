@@ -176,7 +176,7 @@ static void flush_wait(unsigned int cpu, uint32_t number)
 }
 
 /* On all CPUs of @m.  The others work while this one asks on, and flushes itself. */
-static void flush_mask(const struct cpumask *m, uint64_t want)
+static noinline void flush_mask(const struct cpumask *m, uint64_t want)
 {
     uint32_t numbers[NR_CPUS];
     unsigned int self = cpu_id(), cpu;
@@ -197,14 +197,24 @@ static void flush_mask(const struct cpumask *m, uint64_t want)
     }
 }
 
+/* In line, the usual: nobody else has what is to be flushed. */
+static always_inline void flush_cpus(const struct cpumask *m, uint64_t want)
+{
+    if (likely(cpumask_is_only(m, cpu_id()))) {
+        flush_wanted(want);
+    } else {
+        flush_mask(m, want);
+    }
+}
+
 void tlb_flush_page_mask(const struct cpumask *m, uint64_t va)
 {
-    flush_mask(m, (va & ~0xfffull) | WANT_PAGE);
+    flush_cpus(m, (va & ~0xfffull) | WANT_PAGE);
 }
 
 void tlb_flush_mask(const struct cpumask *m)
 {
-    flush_mask(m, WANT_ALL);
+    flush_cpus(m, WANT_ALL);
 }
 
 void tlb_flush_global_all(void)
