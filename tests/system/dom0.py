@@ -107,7 +107,7 @@ class Dom0(Machine):
 
     def __init__(self, directory, loader="kernel", disk="virtio", options="dom0_mem=512M",
                  kernel_options="", args=(), **machine):
-        modules = [(KERNEL, f"console=hvc0 quiet {kernel_options}".strip()), (INITRD, "")]
+        modules = [(KERNEL, f"console=hvc0 quiet mansio.alone {kernel_options}".strip()), (INITRD, "")]
         start = loader_args(loader, directory, f"{OPTIONS} {options}", modules)
         machine.setdefault("memory_mib", 1024)
         super().__init__(start + disk_args(disk) + network_args() + list(args), **machine)

@@ -7,7 +7,8 @@ HYPERVISOR ?= build/mansio
 
 .PHONY: dom0 run ready
 dom0:
-	@tools/dom0/build build/dom0
+	@tools/guests/build build/guests
+	@tools/dom0/build build/dom0 build/guests
 
 # What a machine is started with.  Make is called anew, as only now there is a compiler to ask.
 ready:
@@ -16,7 +17,8 @@ ifeq ($(HYPERVISOR),build/mansio)
 	@echo "build: $(HYPERVISOR)"
 	@$(MAKE) -s --no-print-directory -j$$(nproc) $(HYPERVISOR)
 endif
-	@tools/dom0/build build/dom0
+	@tools/guests/build build/guests
+	@tools/dom0/build build/dom0 build/guests
 
 run: ready
 	@tools/dom0/run --hypervisor $(HYPERVISOR) $(if $(AUTO),--auto) $(if $(SMP),--smp $(SMP)) $(if $(ACCEL),--accel $(ACCEL))

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+PS1="$(hostname)# "
+HISTFILE=
