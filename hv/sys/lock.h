@@ -15,7 +15,6 @@
 
 enum lock_rank {
     LOCK_RANK_DOMLIST = 1, /* the list of domains */
-    LOCK_RANK_DOMCTL,      /* one toolstack operation at a time */
     LOCK_RANK_DOMAIN,      /* a domain's life and settings */
     LOCK_RANK_IRQ_DOM,     /* a domain's interrupts */
     LOCK_RANK_PCI,         /* the list of PCI devices */
