@@ -24,6 +24,7 @@
 #define CACHE_LEAF    4u
 #define HV_LEAF       0x40000000u
 #define EXTENDED_LEAF 0x80000000u
+#define FEATURE_MTRRS (1u << 12)
 #define AMD_WORD      2u /* of leaf 0x80000001: repeats features of leaf 1 */
 #define AMD_COMMON    0x0183f3ffu
 
@@ -31,6 +32,9 @@ static void read_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uin
 {
     if (v != NULL) {
         pv_cpuid_of(v, leaf, subleaf, out);
+        if (leaf == 1 || leaf == EXTENDED_LEAF + 1) {
+            out[3] &= ~FEATURE_MTRRS; /* dom0 sees them, and no policy has them */
+        }
     } else {
         struct cpuid_regs r = cpuid(leaf, subleaf);
 
