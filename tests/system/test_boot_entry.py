@@ -104,13 +104,15 @@ def test_grub_from_usb(tmp_path, modules, firmware):
                    "0x[0-9a-f]+00000")
 
 
-def test_grub_may_put_the_image_elsewhere(tmp_path, modules):
+@pytest.mark.parametrize("firmware", ["BIOS", pytest.param("EFI", marks=pytest.mark.full)])
+def test_grub_may_put_the_image_elsewhere(tmp_path, modules, firmware):
     """A copy whose header asks for an address of at least 64 MiB."""
     image = changed_copy(tmp_path, struct.pack("<HHII", 10, 1, 24, 0x200000),
                          struct.pack("<HHII", 10, 1, 24, 0x4000000))
     iso = grub_cd(tmp_path, image, OPTIONS, modules)
-    with Machine(cd_args(iso)) as pc:
-        expect_all(pc, "multiboot 2", r"GRUB 2.*", "BIOS", "0x4000000")
+    more = uefi_args(tmp_path) if firmware == "EFI" else []
+    with Machine(cd_args(iso) + more) as pc:
+        expect_all(pc, "multiboot 2", r"GRUB 2.*", firmware, "0x4000000")
 
 
 def test_ipxe(tmp_path, modules):
