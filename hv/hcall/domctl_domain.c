@@ -119,6 +119,7 @@ static int make_config(const struct xen_domctl_createdomain *c, struct domain_co
     }
     config->is_xenstore = c->flags & XEN_DOMCTL_CDF_xs_domain;
     config->is_msr_relaxed = c->arch.misc_flags & XEN_X86_MSR_RELAXED;
+    config->max_grant_version = XEN_DOMCTL_GRANT_version(c->grant_opts);
     config->max_vcpus = c->max_vcpus;
     config->pool_id = c->cpupool_id;
     config->max_evtchn_port = c->max_evtchn_port;

@@ -17,11 +17,18 @@ static uint32_t resource_size(struct domain *d, const struct xen_mem_acquire_res
 {
     uint32_t nr, max_nr;
 
-    if (r->type != XENMEM_resource_grant_table || r->id != XENMEM_resource_grant_table_id_shared) {
+    if (r->type != XENMEM_resource_grant_table) {
         return 0;
     }
     grant_size(d, &nr, &max_nr);
-    return max_nr;
+    switch (r->id) {
+    case XENMEM_resource_grant_table_id_shared:
+        return max_nr;
+    case XENMEM_resource_grant_table_id_status:
+        return grant_nr_status(d);
+    default:
+        return 0;
+    }
 }
 
 /* Frames from @r->frame + @at on; how many of them, or an error. */
@@ -30,13 +37,14 @@ static long tell_frames(struct domain *d, const struct xen_mem_acquire_resource 
     uint32_t n = min(r->nr_frames - at, FRAMES_A_BATCH);
     uint32_t first = (uint32_t)r->frame + at;
     xen_pfn_t mfns[FRAMES_A_BATCH];
-    long rc = grant_grow(d, first + n);
+    bool is_status = r->id == XENMEM_resource_grant_table_id_status; /* all of them are there */
+    long rc = is_status ? 0 : grant_grow(d, first + n);
 
     if (rc != 0) {
         return rc;
     }
     for (uint32_t i = 0; i < n; i++) {
-        mfns[i] = grant_frame(d, first + i).n;
+        mfns[i] = (is_status ? grant_status_frame(d, first + i) : grant_frame(d, first + i)).n;
     }
     return copy_to_guest(guest_ptr_add(guest_ptr_of(r->frame_list), at * sizeof(mfns[0])), mfns,
                          n * sizeof(mfns[0])) == 0
