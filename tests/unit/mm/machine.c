@@ -31,6 +31,7 @@ uint64_t hv_l4[PTE_PER_TABLE];
 
 uint32_t machine_clock = 1;
 unsigned int machine_flushes, machine_preempt_in, machine_preempts;
+void (*machine_while_flushing)(void);
 uint64_t machine_cr3;
 char machine_refusal[256];
 
@@ -60,6 +61,9 @@ void tlb_flush_mask(const struct cpumask *m)
 
     machine_flushes++;
     machine_clock++;
+    if (machine_while_flushing) {
+        machine_while_flushing();
+    }
     cpumask_for_each(cpu, m) {
         cpus[cpu]->flush_stamp = machine_clock;
     }

@@ -17,6 +17,8 @@ void machine_init(void);
 /* The flush clock and CPUs' TLBs as the code under test sees them. */
 extern uint32_t machine_clock;
 extern unsigned int machine_flushes;
+/* What happens elsewhere while CPUs flush; NULL: nothing. */
+extern void (*machine_while_flushing)(void);
 
 /* preempt_pending() says yes once when this falls from 1 to 0; 0: never. */
 extern unsigned int machine_preempt_in;

@@ -238,6 +238,43 @@ static void a_write_that_expects_another_value_gets_the_true_one(void **state)
     assert_int_equal(update(at(l1, 7), 0), 0);
 }
 
+static void processor_notes_an_access(void)
+{
+    pt_of(l1)[30] |= PTE_A;
+}
+
+/* Between taking what the new value needs and the exchange: @data was a table, so CPUs must flush.
+ */
+static void a_write_that_the_processor_beats_leaves_no_trace(void **state)
+{
+    uint64_t va = 5ull << 39 | 5ull << 30 | 5ull << 21 | 7ull << 12;
+    uint64_t was = to(l2, PAGE & ~PTE_A), old = was, want = to(data, PAGE | PTE_RW);
+    bool swapped = true;
+
+    assert_int_equal(mmu_pin(guest, frame_mfn(data), 1), 0);
+    assert_int_equal(mmu_unpin(guest, frame_mfn(data)), 0);
+    assert_int_equal(mmu_drain(guest), 0);
+    cpumask_set(&guest->dirty_cpus, 0);
+    assert_int_equal(update(at(l1, 7), to(l1, PAGE)), 0);
+    assert_int_equal(update(at(l1, 30), was), 0);
+
+    machine_while_flushing = processor_notes_an_access;
+    assert_int_equal(mmu_write_table(guest->vcpus[0], va + 30 * 8, &old, want, 8, &swapped), 0);
+    machine_while_flushing = NULL;
+    assert_false(swapped);
+    assert_int_equal(old, was | PTE_A);
+    assert_int_equal(pt_of(l1)[30], was | PTE_A);
+    assert_int_equal(frame_type(data), FT_NONE);
+    assert_int_equal((data->ref & FRAME_REF_MASK) / FRAME_REF_ONE, 1);
+
+    assert_int_equal(mmu_write_table(guest->vcpus[0], va + 30 * 8, &old, want, 8, &swapped), 0);
+    assert_true(swapped);
+    assert_int_equal(frame_type(data), FT_WRITABLE);
+    assert_int_equal((data->ref & FRAME_REF_MASK) / FRAME_REF_ONE, 2);
+    assert_int_equal(update(at(l1, 30), 0), 0);
+    assert_int_equal(update(at(l1, 7), 0), 0);
+}
+
 static void descriptors_give_no_privilege(void **state)
 {
     static const struct {
@@ -422,6 +459,7 @@ int main(void)
         cmocka_unit_test(the_m2p_is_the_owners_to_set),
         cmocka_unit_test(writes_to_tables_of_any_width_are_merged),
         cmocka_unit_test(a_write_that_expects_another_value_gets_the_true_one),
+        cmocka_unit_test(a_write_that_the_processor_beats_leaves_no_trace),
         cmocka_unit_test(descriptors_give_no_privilege),
         cmocka_unit_test(a_gdt_cannot_be_written_while_in_use),
         cmocka_unit_test(an_exchange_is_all_or_nothing),
