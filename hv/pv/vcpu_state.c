@@ -110,8 +110,8 @@ int pv_xstate_set(struct vcpu *v, const struct pv_xstate *x)
         (x->xcr0 & ~x->xcr0_accum)) {
         return -EINVAL;
     }
-    if (x->bytes != fpu_bytes_of(x->xcr0_accum) ||
-        fpu_area_set(v->fpu, x->area, x->bytes, x->xcr0_accum) != 0) {
+    if (x->bytes < fpu_bytes_of(x->xcr0_accum) ||
+        fpu_area_set(v->fpu, x->area, fpu_bytes_of(x->xcr0_accum), x->xcr0_accum) != 0) {
         return -EINVAL;
     }
     v->pv.xcr0 = x->xcr0;

@@ -403,11 +403,11 @@ TEST(a_state_is_refused_that_cannot_run)
     EXPECT(child_destroy(&child), 0);
 }
 
-static uint64_t xstate[1024];
+static uint64_t xstate[1024], xstate_mask;
 
 static long xstate_op(unsigned int cmd, uint64_t size)
 {
-    op = (struct xen_domctl){ .u.vcpuextstate.size = size };
+    op = (struct xen_domctl){ .u.vcpuextstate = { .size = size, .xfeature_mask = xstate_mask } };
     set_xen_guest_handle(op.u.vcpuextstate.buffer, xstate);
     return domctl(&op, cmd, child.domid);
 }
@@ -444,9 +444,10 @@ TEST(a_processor_goes_on_with_the_state_it_is_given)
 
     EXPECT(domctl(OP_NONE, XEN_DOMCTL_getvcpuextstate, child.domid), 0);
     size = op.u.vcpuextstate.size;
+    xstate_mask = op.u.vcpuextstate.xfeature_mask;
     EXPECT(xstate_op(XEN_DOMCTL_getvcpuextstate, 8), -EINVAL);
     EXPECT(xstate_op(XEN_DOMCTL_getvcpuextstate, size), 0);
-    EXPECT(xstate_op(XEN_DOMCTL_setvcpuextstate, size), 0);
+    EXPECT(xstate_op(XEN_DOMCTL_setvcpuextstate, op.u.vcpuextstate.size), 0);
     EXPECT(xstate_op(XEN_DOMCTL_setvcpuextstate, 8), -EINVAL);
     EXPECT(xstate_op(XEN_DOMCTL_setvcpuextstate, sizeof(xstate)), -EINVAL);
 
@@ -670,6 +671,85 @@ TEST(twenty_children_leave_nothing)
         }
     }
     expect_free(before);
+}
+
+static volatile unsigned int nr_made[MAX_CPUS];
+
+static void make_and_destroy(void *arg)
+{
+    unsigned int me = (unsigned int)(uint64_t)arg;
+    struct xen_domctl_getdomaininfo info;
+    static struct child mine[MAX_CPUS];
+
+    for (unsigned int i = 0; i < 60; i++) {
+        EXPECT(child_create_empty(&mine[me], 2), 0);
+        EXPECT(domctl_info(mine[me].domid, &info), 0);
+        EXPECT(info.max_vcpu_id, 1);
+        EXPECT(child_destroy(&mine[me]), 0);
+        nr_made[me]++;
+    }
+}
+
+TEST(several_processors_make_and_destroy_domains_at_once)
+{
+    unsigned int nr = cpu_count();
+    uint64_t before;
+
+    make_and_destroy((void *)0);
+    before = free_pages();
+    for (unsigned int id = 1; id < nr; id++) {
+        EXPECT(cpu_start(id, make_and_destroy, (void *)(uint64_t)id), 0);
+    }
+    make_and_destroy((void *)0);
+    for (unsigned int id = 1; id < nr; id++) {
+        cpu_wait_down(id);
+        EXPECT(nr_made[id], 60);
+    }
+    if (nr == 1) {
+        expect_free(before);
+    }
+}
+
+/* One ends what another is at work on. */
+static struct child shared;
+
+static void work_on_shared(void *arg)
+{
+    struct xen_domctl work;
+
+    (void)arg;
+    for (;;) {
+        long rc;
+
+        work = (struct xen_domctl){ .u.max_vcpus.max = 4 };
+        rc = domctl(&work, XEN_DOMCTL_max_vcpus, shared.domid);
+        if (rc == -ESRCH) {
+            return;
+        }
+        domctl(&work, XEN_DOMCTL_pausedomain, shared.domid);
+        domctl(&work, XEN_DOMCTL_unpausedomain, shared.domid);
+        domctl(&work, XEN_DOMCTL_resumedomain, shared.domid);
+        domctl(&work, XEN_DOMCTL_getdomaininfo, shared.domid);
+    }
+}
+
+TEST(a_domain_ends_while_others_work_on_it)
+{
+    unsigned int nr = cpu_count();
+
+    for (unsigned int i = 0; i < 10 && nr > 1; i++) {
+        EXPECT(child_create_empty(&shared, 4), 0);
+        for (unsigned int id = 1; id < nr; id++) {
+            EXPECT(cpu_start(id, work_on_shared, NULL), 0);
+        }
+        for (uint64_t end = system_time() + 2000000; system_time() < end;) {
+            barrier();
+        }
+        EXPECT(child_destroy(&shared), 0);
+        for (unsigned int id = 1; id < nr; id++) {
+            cpu_wait_down(id);
+        }
+    }
 }
 
 TEST(children_live_side_by_side)
