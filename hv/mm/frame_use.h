@@ -50,7 +50,7 @@ void frame_flush_stale(uint64_t word, const struct cpumask *mappers);
  */
 bool must_check frame_use_writable(struct frame *f, const struct cpumask *mappers, uint64_t flags);
 
-/* The same in line, if it is so used already and nobody is at work on it: else false, for now. */
+/* The same in line, if it is so used already and nobody is at work on it: else false. */
 static always_inline bool must_check frame_use_writable_once(struct frame *f, uint64_t flags)
 {
     uint64_t old = READ_ONCE(f->type);
@@ -63,7 +63,7 @@ static always_inline bool must_check frame_use_writable_once(struct frame *f, ui
 /* The same as frame_drop_writable(), for the last one, or when others get in the way. */
 void frame_drop_last_writable(struct frame *f);
 
-/* The same in line, if it is not the last one and nobody is at work on it: else false, for now. */
+/* The same in line, if it is not the last one and nobody is at work on it: else false. */
 static always_inline bool must_check frame_drop_writable_once(struct frame *f)
 {
     uint64_t old = READ_ONCE(f->type);
