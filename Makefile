@@ -58,7 +58,8 @@ SRCS_S := $(sort $(wildcard hv/*/*.S hv/*/*/*.S))
 OBJS   := $(SRCS_C:%.c=$(O)/obj/%.c.o) $(SRCS_S:%.S=$(O)/obj/%.S.o)
 
 # What unpacks kernels; linked into the part of the image that is given back after the start.
-UNPACKERS := $(foreach a,lzma zstd lz4 z,$(shell $(CC) -print-file-name=lib$(a).a))
+# A machine that has no compiler yet comes here too, on its way to install one.
+UNPACKERS := $(foreach a,lzma zstd lz4 z,$(shell $(CC) -print-file-name=lib$(a).a 2>/dev/null))
 
 all: $(O)/mansio
 
