@@ -38,7 +38,7 @@ uint32_t grant_version(const struct domain *d);
 /*
  * Give the table of @d @version, 1 or 2: all entries but the reserved ones are
  * empty then.  Takes LOCK_RANK_GRANT.
- *   -EBUSY   an entry is in use; a reserved one may be on the way to 2
+ *   -EBUSY   an entry is in use that is not reserved
  *   -ERANGE  a reserved entry has a frame number that version 1 cannot have
  *   -ENOSYS  the domain may not have this version
  *   -ENOMEM

@@ -26,7 +26,7 @@
  *   version 2: the bits lie in a frame that only we write.  We set them and look
  *     at the entry again; the lender withdraws and looks at them again.
  *
- * The version changes while no entry is in use (but for version.c).  It is
+ * The version changes while no entry is in use but the reserved ones.  It is
  * read with an entry locked; the change sets it to 0 first and then looks at
  * all words, so either it finds the lock taken, waits, and sees the use, or
  * the user sees 0 and waits (version.c).
@@ -36,8 +36,7 @@
 #include "mm/frame_use.h"
 #include "sys/log.h"
 
-#define MARK_TRIES                                                                                 \
-    5u /* of setting the bits, with a lender that changes its entry at the same time */
+#define MARK_TRIES 5u /* of setting the bits, while the lender changes its entry */
 
 static always_inline bool exchange64(uint64_t *word, uint64_t *old, uint64_t new)
 {

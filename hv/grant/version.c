@@ -6,9 +6,9 @@
  * Frames of status stay until the domain goes, also after a change back to
  * version 1: nothing that a guest may have mapped moves or goes away.
  *
- * A change needs all entries to be out of use.  The reserved ones, which the
- * toolstack fills before the guest can choose a version, are carried over, and
- * on the way to version 2 may be in use.  It sets the version to 0, looks at all active words, and
+ * A change needs all entries to be out of use but the reserved ones, which the
+ * toolstack fills before the guest can choose a version; these are carried over,
+ * with their users.  It sets the version to 0, looks at all active words, and
  * holds those of the reserved entries locked while it rewrites the table.
  * Whoever comes meanwhile waits for a version (pin.c, lock_entry()).
  */
@@ -79,12 +79,12 @@ struct kept {
     union grant_entry_v2 entries[GNTTAB_NR_RESERVED_ENTRIES];
 };
 
-/* Is one of the entries from @first on in use?  The version is 0, so none will be. */
-static bool is_in_use(const struct grant_table *t, uint32_t first)
+/* Is an entry in use that is not reserved?  The version is 0, so none will be. */
+static bool is_in_use(const struct grant_table *t)
 {
     for (uint32_t i = 0; i < t->nr_frames; i++) {
         uint64_t *words = t->pages[i].active;
-        uint32_t j = i == 0 ? first : 0;
+        uint32_t j = i == 0 ? GNTTAB_NR_RESERVED_ENTRIES : 0;
 
         for (; j < GRANT_V1_PER_FRAME; j++) {
             if (unlikely(READ_ONCE(words[j]) != 0)) {
@@ -171,7 +171,7 @@ static int change(struct grant_table *t, uint32_t version)
     int rc;
 
     __atomic_store_n(&t->version, 0, __ATOMIC_SEQ_CST);
-    rc = is_in_use(t, version == 2 ? GNTTAB_NR_RESERVED_ENTRIES : 0) ? -EBUSY : 0;
+    rc = is_in_use(t) ? -EBUSY : 0;
     for (unsigned int i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
         k.words[i] = grant_lock_word(grant_active(t, i));
     }

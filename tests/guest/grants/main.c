@@ -537,12 +537,12 @@ TEST(reserved_entries_are_carried_over_in_use)
     EXPECT(table2[2].hdr.flags, GTF_permit_access | GTF_readonly);
     EXPECT(table2[2].hdr.domid, 4);
     EXPECT(status[2], 0);
-    EXPECT(grant_set_version(1), -EBUSY); /* back only when nothing is in use */
-    EXPECT(grant_unmap(handle, VA), GNTST_okay);
-    EXPECT(status[1], 0);
+    EXPECT(hyper_update_va(VA + 8 * PAGE_SIZE, 0, UVMF_INVLPG), 0);
     EXPECT(grant_set_version(1), 0);
-    EXPECT(table[1].flags, GTF_permit_access);
+    EXPECT(table[1].flags, GTF_permit_access | USED);
     EXPECT(table[1].frame, virt_to_mfn(page));
+    EXPECT(grant_unmap(handle, VA), GNTST_okay);
+    EXPECT(table[1].flags, GTF_permit_access);
     EXPECT(grant_set_version(2), 0);
     entry2(3, GTF_permit_access, 0x123456789abc);
     EXPECT(grant_set_version(1), -ERANGE);
