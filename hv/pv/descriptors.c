@@ -70,6 +70,7 @@ static int make_segdesc(struct pt_ctx *c, struct frame *f, uint64_t word)
     if (word & FRAME_UNCACHED) {
         cache_flush_page(pt_of(f));
     }
+    frame_mark_written(f); /* descriptors are corrected in place */
     if (check_page(c, pt_of(f)) != 0) {
         WRITE_ONCE(f->type, 0);
         return -EINVAL;

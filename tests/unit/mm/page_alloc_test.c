@@ -172,6 +172,79 @@ static void random_blocks_never_overlap_nor_get_lost(void **state)
     assert_int_equal(pages_nr_free(), before);
 }
 
+static void what_is_claimed_is_for_its_owner_alone(void **state)
+{
+    uint64_t nr_free = pages_nr_free(), mine = 0, others = 0;
+    mfn_t a, b;
+
+    assert_false(pages_claim(&mine, nr_free + 1));
+    assert_int_equal(mine, 0);
+    assert_true(pages_claim(&mine, nr_free - 3));
+    assert_false(pages_claim(&others, 4));
+    assert_true(pages_claim(&others, 2));
+    assert_int_equal(pages_nr_claimed(), nr_free - 1);
+    assert_false(frame_valid(pages_alloc(1, 0, 0))); /* one page is nobody's */
+    a = pages_alloc(0, 0, 0);
+    assert_true(frame_valid(a));
+    b = pages_alloc_claimed(1, 0, 0, &others);
+    assert_true(frame_valid(b));
+    assert_int_equal(others, 0);
+    assert_false(frame_valid(pages_alloc_claimed(0, 0, 0, &others)));
+    pages_free(b, 1);
+    pages_claim_more(&others, 2); /* it has none: nothing to add to */
+    assert_int_equal(others, 0);
+    pages_claim_more(&mine, 2);
+    assert_int_equal(mine, nr_free - 1);
+    assert_true(pages_claim(&mine, 0));
+    assert_int_equal(pages_nr_claimed(), 0);
+    pages_free(a, 0);
+    assert_int_equal(pages_nr_free(), nr_free);
+}
+
+static void only_clean_memory_is_given_where_that_is_asked(void **state)
+{
+    mfn_t mfn;
+
+    while (pages_scrub_batch()) {
+    }
+    mfn = pages_alloc(4, 0, ALLOC_ZERO | ALLOC_CLEAN);
+    assert_true(frame_valid(mfn));
+    assert_true(is_zero(mfn, 4));
+    pages_free(mfn, 4);
+    mfn = pages_alloc(11, 0, ALLOC_ZERO | ALLOC_CLEAN); /* half of all, a part of which is dirty */
+    if (frame_valid(mfn)) {
+        assert_true(is_zero(mfn, 11));
+        pages_free(mfn, 11);
+    }
+}
+
+static void a_list_in_any_order_is_freed_whole(void **state)
+{
+    enum {
+        NR = 600
+    };
+    static uint64_t mfns[NR];
+    uint64_t before = pages_nr_free();
+    mfn_t block;
+
+    for (unsigned int round = 0; round < 20; round++) {
+        block = pages_alloc(9, 0, 0);
+        assert_true(frame_valid(block));
+        for (unsigned int i = 0; i < NR; i++) {
+            mfns[i] = i < 512 ? block.n + i : pages_alloc(0, 0, 0).n;
+        }
+        for (unsigned int i = 0; i < round * 30; i++) {
+            unsigned int a = random64() % NR, b = random64() % NR;
+            uint64_t x = mfns[a];
+
+            mfns[a] = mfns[b];
+            mfns[b] = x;
+        }
+        pages_free_list(mfns, NR);
+        assert_int_equal(pages_nr_free(), before);
+    }
+}
+
 static void heap_objects_are_zeroed_aligned_and_apart(void **state)
 {
     enum {
@@ -220,6 +293,9 @@ int main(void)
         cmocka_unit_test(what_was_only_ours_needs_no_flush),
         cmocka_unit_test(random_blocks_never_overlap_nor_get_lost),
         cmocka_unit_test(scrubs_until_all_is_clean_and_then_gives_clean_memory),
+        cmocka_unit_test(what_is_claimed_is_for_its_owner_alone),
+        cmocka_unit_test(only_clean_memory_is_given_where_that_is_asked),
+        cmocka_unit_test(a_list_in_any_order_is_freed_whole),
         cmocka_unit_test(heap_objects_are_zeroed_aligned_and_apart),
     };
 

@@ -5,8 +5,8 @@
  * contents and compared.
  */
 /* sources: hv/pv/types.c hv/pv/entry.c hv/pv/update.c hv/pv/pin.c hv/pv/descriptors.c
- * hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c hv/domain/memory.c
- * hv/lib/rangeset.c tests/unit/mm/machine.c */
+ * hv/pv/log_dirty.c hv/mm/page_alloc.c hv/mm/heap.c hv/mm/frame.c hv/mm/frame_use.c
+ * hv/domain/memory.c hv/lib/rangeset.c tests/unit/mm/machine.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -359,6 +359,7 @@ static void prepare_table(void)
     if (!own[i] || (frame_type(f) != FT_NONE && frame_type(f) != FT_WRITABLE)) {
         return;
     }
+    frame_mark_written(f); /* as the mapping would have done that it takes */
     memset(t, 0, PAGE_SIZE);
     while (n-- > 0) {
         t[below(5) ? below(24) : below(512)] = random_entry(likely_level(i));
@@ -550,10 +551,122 @@ static long op_descriptors(void)
     }
 }
 
+/* --- the log of frames written --- */
+
+#define WAS_WRITABLE (1ull << 55)
+
+void domain_pause(struct domain *d)
+{
+}
+
+void domain_unpause(struct domain *d)
+{
+}
+
+static uint8_t contents[NR_OWN][PAGE_SIZE]; /* when the log was last cleared */
+static bool was_told[MACHINE_FRAMES];
+
+/* The log makes entries read-only, and writable again; that is no change. */
+static uint64_t seen_by_guest(uint64_t e)
+{
+    return e & WAS_WRITABLE ? (e & ~WAS_WRITABLE) | PTE_RW : e;
+}
+
+static bool is_changed(unsigned int i)
+{
+    const uint64_t *now = pt_of(frame_of(MFN(own[i]))), *then = (const uint64_t *)contents[i];
+
+    for (unsigned int k = 0; k < PTE_PER_TABLE; k++) {
+        if (seen_by_guest(now[k]) != seen_by_guest(then[k])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_contents(void)
+{
+    for (unsigned int i = 0; i < NR_OWN; i++) {
+        if (own[i]) {
+            memcpy(contents[i], pt_of(frame_of(MFN(own[i]))), PAGE_SIZE);
+        }
+    }
+}
+
+/* All that changed since then was told; and nobody can write now without it being noted. */
+static void check_log(enum mmu_log_op op)
+{
+    for (unsigned int i = 0; i < NR_OWN; i++) {
+        const struct frame *f = own[i] ? frame_of(MFN(own[i])) : NULL;
+
+        if (f == NULL) {
+            continue;
+        }
+        if (op != MMU_LOG_START) {
+            assert_true(was_told[own[i]] || !is_changed(i));
+        }
+        if (op == MMU_LOG_CLEAN) {
+            assert_true(frame_type(f) != FT_WRITABLE || (f->ref & FRAME_WRITTEN));
+        }
+    }
+}
+
+static long op_log(void)
+{
+    enum mmu_log_op op = 1 + (enum mmu_log_op)below(MMU_LOG_STOP);
+    bool is_new, is_more;
+    struct mmu_log_list l;
+    long rc;
+
+    op = op == MMU_LOG_STOP && below(4) ? MMU_LOG_CLEAN : op;
+    rc = mmu_log_begin(guest, op, &is_new);
+    if (rc != 0) {
+        return rc;
+    }
+    for (unsigned int i = 0; i < NR_OWN; i++) {
+        if (own[i]) {
+            m2p_set(MFN(own[i]), own[i]);
+        }
+    }
+    memset(was_told, 0, sizeof(was_told));
+    do {
+        is_more = mmu_log_step(guest, &l);
+        for (uint32_t i = 0; i < l.nr; i++) {
+            was_told[l.pfns[i] % MACHINE_FRAMES] = true;
+        }
+    } while (is_more);
+    if (op != MMU_LOG_STOP) {
+        check_log(op);
+    }
+    if (op != MMU_LOG_PEEK) {
+        note_contents();
+    }
+    return 0;
+}
+
+/* The guest writes, and where it must not, the log may have it that it can. */
+static long op_write(void)
+{
+    struct vcpu *v = guest->vcpus[0];
+    uint64_t va = random_va(), e = mmu_walk(v->pv.cr3_kernel, va);
+
+    v->in_kernel = true;
+    if (!(e & PTE_RW) && v->pv.cr3_kernel && mmu_log_fault(v, va)) {
+        e = mmu_walk(v->pv.cr3_kernel, va);
+        assert_true(e & PTE_RW);
+    }
+    if (!(e & PTE_RW) || pte_mfn(e).n >= MACHINE_FRAMES) {
+        return -EFAULT;
+    }
+    ((uint8_t *)mfn_to_virt(pte_mfn(e)))[below(PAGE_SIZE)] = (uint8_t)below(256);
+    return 0;
+}
+
 static long (*const operations[])(void) = {
-    op_pin,       op_pin,         op_pin,           op_unpin,    op_unpin,       op_update,
-    op_update,    op_update,      op_update,        op_switch,   op_switch,      op_update_va,
-    op_update_va, op_write_table, op_give_and_take, op_exchange, op_descriptors,
+    op_pin,      op_pin,         op_pin,       op_unpin,       op_unpin,
+    op_update,   op_update,      op_update,    op_update,      op_switch,
+    op_switch,   op_update_va,   op_update_va, op_write_table, op_give_and_take,
+    op_exchange, op_descriptors, op_log,       op_write,       op_write,
 };
 
 static unsigned int nr_done[ARRAY_SIZE(operations)], nr_refused[ARRAY_SIZE(operations)];
