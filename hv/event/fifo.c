@@ -112,7 +112,7 @@ static noinline void move(struct evtchn *c, uint16_t old, uint16_t new) NO_THREA
 
 /* @c is pending and, a moment ago, neither masked nor linked.  Must its vCPU be woken? */
 static always_inline bool link(const struct evtchn_fifo *f, struct evtchn *c, event_word_t *word,
-                               struct vcpu *v)
+                               struct vcpu *v) NO_THREAD_SAFETY
 {
     uint16_t old = READ_ONCE(c->queue), new = FIFO_QUEUE(v->id, READ_ONCE(c->priority));
     uint32_t ready = 1u << FIFO_QUEUE_PRIORITY(new);
