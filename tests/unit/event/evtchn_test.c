@@ -508,6 +508,53 @@ static void death_waits_for_senders(void **state)
     assert_int_not_equal(fake_quiesced, 0);
 }
 
+static struct evtchn *late;
+static uint64_t late_frame;
+
+/* A send that has read where it goes before that was closed. */
+static void send_late(void)
+{
+    assert_int_equal(fake_frames[late_frame].type & FRAME_COUNT_MASK, 1);
+    evtchn_raise(late);
+}
+
+static void check_late_sends(bool is_death)
+{
+    struct domain *d = fake_domain(2, 1023);
+    evtchn_port_t port;
+
+    host_cpu.curr = d->vcpus[0];
+    late_frame = fake_frame(d);
+    assert_int_equal(evtchn_init_control(d, 0, MFN(fake_frame(d)), 0), 0);
+    assert_int_equal(evtchn_expand_array(d, MFN(late_frame)), 0);
+    assert_int_equal(evtchn_bind_ipi(d, 0, &port), 0);
+    late = evtchn_entry(d->evtchn, port);
+    fake_quiesced = 0;
+    fake_on_quiesce = send_late;
+    if (is_death) {
+        fake_domain_end(d);
+    } else {
+        while (evtchn_reset(d) == -ERESTART) {
+        }
+    }
+    fake_on_quiesce = NULL;
+    assert_int_not_equal(fake_quiesced, 0);
+    assert_int_equal(fake_frames[late_frame].type & FRAME_COUNT_MASK, 0);
+    if (!is_death) {
+        fake_domain_end(d);
+    }
+}
+
+static void a_reset_keeps_the_pages_for_late_sends(void **state)
+{
+    check_late_sends(false);
+}
+
+static void death_keeps_the_pages_for_late_sends(void **state)
+{
+    check_late_sends(true);
+}
+
 static void the_dying_get_no_port(void **state)
 {
     evtchn_port_t port = 77, theirs;
@@ -563,6 +610,8 @@ int main(void)
         two_domain_test(a_reset_asks_for_turns),
         two_domain_test(anothers_channels_are_reset_while_it_is_paused),
         two_domain_test(death_waits_for_senders),
+        two_domain_test(a_reset_keeps_the_pages_for_late_sends),
+        two_domain_test(death_keeps_the_pages_for_late_sends),
         two_domain_test(the_dying_get_no_port),
         two_domain_test(high_ports_end_with_the_queues),
         two_domain_test(a_frame_of_another_holds_no_events),

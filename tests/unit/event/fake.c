@@ -3,9 +3,12 @@
 #include "event/fake.h"
 
 #include <assert.h>
+#include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "irq/irq.h"
 #include "mm/frame_use.h"
@@ -26,6 +29,7 @@ uint64_t nr_frames_max = FAKE_FRAMES;
 static uint64_t backing[1] = { ~0ull };
 uint64_t *frame_backing = backing;
 unsigned int fake_quiesced, fake_preempt_in;
+void (*fake_on_quiesce)(void);
 
 static uint64_t next_frame;
 static struct domain *domains[8];
@@ -72,6 +76,7 @@ bool frame_get_writable(struct frame *f, domid_t owner, const struct cpumask *ma
         return false;
     }
     f->type++;
+    ASAN_UNPOISON_MEMORY_REGION(fake_page(frame_mfn(f).n), PAGE_SIZE);
     return true;
 }
 
@@ -79,6 +84,7 @@ void frame_drop_last_writable(struct frame *f)
 {
     assert((f->type & FRAME_COUNT_MASK) != 0);
     f->type--;
+    ASAN_POISON_MEMORY_REGION(fake_page(frame_mfn(f).n), PAGE_SIZE);
 }
 
 void frame_release(struct frame *f)
@@ -114,16 +120,38 @@ bool preempt_pending(void)
     return fake_preempt_in != 0 && --fake_preempt_in == 0;
 }
 
+static uint32_t places[FAKE_CPUS]; /* how many safe places a thread has passed; 0: it is none */
+
+void fake_safe_place(unsigned int cpu)
+{
+    __atomic_fetch_add(&places[cpu], 1, __ATOMIC_SEQ_CST);
+}
+
+void fake_cpu_leaves(unsigned int cpu)
+{
+    __atomic_store_n(&places[cpu], 0, __ATOMIC_SEQ_CST);
+}
+
 void cpu_call_mask(const struct cpumask *m, void (*fn)(void *), void *arg)
 {
     fake_quiesced++;
+    if (fake_on_quiesce != NULL) {
+        fake_on_quiesce();
+    }
     fn(arg);
+    for (unsigned int cpu = 1; cpu < FAKE_CPUS; cpu++) {
+        uint32_t place = __atomic_load_n(&places[cpu], __ATOMIC_SEQ_CST);
+
+        while (place != 0 && __atomic_load_n(&places[cpu], __ATOMIC_SEQ_CST) == place) {
+            syscall(SYS_sched_yield);
+        }
+    }
 }
 
 void spin_lock_wait(struct spinlock *lock, uint16_t mine)
 {
     while ((uint16_t)__atomic_load_n(&lock->ticket, __ATOMIC_ACQUIRE) != mine) {
-        __builtin_ia32_pause();
+        syscall(SYS_sched_yield);
     }
 }
 
@@ -190,11 +218,15 @@ void pirq_follow(struct domain *d, uint32_t pirq, const struct vcpu *v)
 
 void fake_init(void)
 {
+    if (fake_ram != NULL) {
+        ASAN_UNPOISON_MEMORY_REGION(fake_ram, FAKE_FRAMES * PAGE_SIZE);
+    }
     free(fake_ram);
     fake_ram = aligned_alloc(PAGE_SIZE, FAKE_FRAMES * PAGE_SIZE);
     memset(fake_ram, 0, FAKE_FRAMES * PAGE_SIZE);
     memset(fake_frames, 0, sizeof(fake_frames));
     next_frame = 1;
+    fake_on_quiesce = NULL;
     host_cpu.curr = &nobody;
     cpumask_set(&cpus_online, 0);
 }

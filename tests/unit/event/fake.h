@@ -13,10 +13,21 @@ extern struct frame fake_frames[FAKE_FRAMES];
 
 extern unsigned int fake_quiesced; /* how often all CPUs were waited for */
 
+/* Called when they are; may be NULL: the last that a CPU does before its safe place. */
+extern void (*fake_on_quiesce)(void);
+
 /* preempt_pending() says yes once when this falls from 1 to 0; 0: never. */
 extern unsigned int fake_preempt_in;
 
 void fake_init(void);
+
+/*
+ * A thread that stands for CPU @cpu, 1 to FAKE_CPUS - 1: from its first safe
+ * place on whoever waits for all CPUs waits for its next one, until it has left.
+ */
+#define FAKE_CPUS 4u
+void fake_safe_place(unsigned int cpu);
+void fake_cpu_leaves(unsigned int cpu);
 
 /* A domain with FAKE_VCPUS vCPUs, known to domain_get(); and its end. */
 struct domain *fake_domain(domid_t id, uint32_t max_port);

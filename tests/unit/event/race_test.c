@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #define sched_yield libc_sched_yield /* ours is another */
@@ -22,7 +23,8 @@
 enum {
     NR_PORTS = 40,
     NR_SENDERS = 2,
-    NR_SENDS = 60000
+    NR_SENDS = 60000,
+    RESETS_MS = 1500
 };
 
 static struct domain *a;
@@ -188,12 +190,100 @@ static void words_may_hold_anything(void **state)
     }
 }
 
+/* ---- resets and deaths under way ---- */
+
+static void *use_ports(void *arg)
+{
+    unsigned int cpu = (unsigned int)(uintptr_t)arg;
+    struct domain *b = domain_get(1);
+    uint32_t state = cpu;
+
+    while (nr_busy != 0) {
+        evtchn_port_t port, there;
+
+        fake_safe_place(cpu);
+        state = state * 1664525 + 1013904223;
+        port = 1 + (state >> 16) % NR_PORTS;
+        /* @b's ends of channels to @a, wherever these go meanwhile. */
+        (void)!evtchn_send(b, port);
+        if (state >> 8 & 15) {
+            continue; /* what takes a lock is done less often */
+        }
+        (void)!evtchn_unmask(a, port);
+        (void)!evtchn_set_priority(a, port, port % 16);
+        if (state >> 12 & 1) {
+            if (evtchn_alloc_unbound(b, 0, &there) == 0) {
+                (void)!evtchn_bind_interdomain(a, 1, there, &port);
+            }
+        } else {
+            (void)!evtchn_close(b, port);
+        }
+    }
+    fake_cpu_leaves(cpu);
+    return NULL;
+}
+
+static bool is_over(const struct timespec *start)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000 >
+           RESETS_MS;
+}
+
+static void nobody_touches_what_a_reset_gave_back(void **state)
+{
+    pthread_t cpus_of[FAKE_CPUS];
+    uint64_t control, array;
+    struct timespec start;
+    struct domain *b;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    fake_init();
+    a = fake_domain(0, 1023);
+    b = fake_domain(1, 1023);
+    host_cpu.curr = a->vcpus[0];
+    control = fake_frame(a);
+    array = fake_frame(a);
+    nr_busy = 1;
+    for (uintptr_t i = 1; i < FAKE_CPUS; i++) {
+        assert_int_equal(pthread_create(&cpus_of[i], NULL, use_ports, (void *)i), 0);
+    }
+    while (!is_over(&start)) {
+        for (uint32_t vcpu = 0; vcpu < FAKE_VCPUS; vcpu++) {
+            (void)!evtchn_init_control(a, vcpu, MFN(control), vcpu * 72);
+        }
+        (void)!evtchn_expand_array(a, MFN(array));
+        for (unsigned int turn = 0; turn < 20; turn++) {
+            int rc;
+
+            fake_preempt_in = 1; /* others may make ports as fast as we close them */
+            rc = evtchn_reset(a);
+            if (rc != -ERESTART && rc != -EAGAIN) {
+                assert_int_equal(rc, 0);
+                break;
+            }
+        }
+        /* While a reset could not end the pages stay held: then, and only then. */
+        assert_int_equal(fake_frames[array].type & FRAME_COUNT_MASK,
+                         a->evtchn->fifo == NULL ? 0 : a->evtchn->fifo->nr_pages);
+    }
+    nr_busy = 0;
+    for (unsigned int i = 1; i < FAKE_CPUS; i++) {
+        pthread_join(cpus_of[i], NULL);
+    }
+    fake_domain_end(a);
+    fake_domain_end(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_levels_lose_nothing),
         cmocka_unit_test(queues_lose_nothing),
         cmocka_unit_test(words_may_hold_anything),
+        cmocka_unit_test(nobody_touches_what_a_reset_gave_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
