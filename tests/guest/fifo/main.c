@@ -465,6 +465,66 @@ TEST(words_may_hold_anything)
     }
 }
 
+/* Everything at once with resets: pages come and go under another vCPU's operations. */
+static void interfere(void *arg)
+{
+    unsigned int port = 1;
+
+    (void)arg;
+    while (!is_over) {
+        port = port % 31 + 1;
+        event_send(port);
+        port_unmask(port);
+        set_priority(port, port % 16);
+        bind_vcpu(port, port % 2);
+        poll(&port, 1, 1);
+        if (port == 7) {
+            event_bind_ipi(0);
+            init_control(1, virt_to_mfn(blocks[1]), 128);
+            expand_array(array[0]);
+        } else if (port == 13) {
+            event_close(port);
+        }
+    }
+}
+
+TEST(resets_under_another_vcpu)
+{
+    uint64_t end = system_time() + 1000000000;
+    unsigned int nr_done = 0;
+
+    if (cpu_count() < 2) {
+        return;
+    }
+    is_over = false;
+    EXPECT(cpu_start(1, interfere, NULL), 0);
+    for (unsigned int i = 0; i < 300 && system_time() < end; i++) {
+        long rc = reset();
+
+        if (rc != 0 && rc != -EAGAIN && rc != -EBUSY) {
+            FAIL("reset: %ld", rc);
+        }
+        nr_done += rc == 0;
+        init_control(0, virt_to_mfn(blocks[0]), 0);
+        expand_array(array[0]);
+        for (unsigned int j = 0; j < 20; j++) {
+            long port = event_bind_ipi(j % 2);
+
+            if (port > 0) {
+                event_send((unsigned int)port);
+            }
+        }
+    }
+    is_over = true;
+    cpu_wait_down(1);
+    EXPECT(reset(), 0);
+    CHECK(nr_done > 0);
+    nr_pages = 0;
+    set_up(0);
+    set_up(1);
+    add_page();
+}
+
 /* ---- and back ---- */
 
 TEST(pages_are_no_tables_while_they_hold_events)
