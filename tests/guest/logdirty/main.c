@@ -292,3 +292,119 @@ TEST(a_domain_with_a_log_dies_like_any_other)
     EXPECT(child_wait(&child), SHUTDOWN_poweroff);
     EXPECT(child_destroy(&child), 0);
 }
+
+/* ---- a copy that follows two writers ---- */
+
+/* Write here and there for ever, now and then by a mapping that goes again. */
+static void scribble(void *arg)
+{
+    uint64_t random = 88172645463325252ul + (uint64_t)arg;
+    uint64_t va = FREE_VA + (uint64_t)arg * 4 * PAGE_SIZE;
+
+    pt_map(kernel_l4, va, 0);
+    for (;;) {
+        uint8_t *page;
+
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        page = pages[random % NR_PAGES];
+        if (random >> 32 & 31) {
+            ((volatile uint64_t *)page)[random >> 40 & 511] = random;
+            if (!(random >> 50 & 7)) {
+                hyper_sched(SCHEDOP_yield, NULL);
+            }
+            continue;
+        }
+        hyper_update_va(va, pte_of(page, PTE_RW_PAGE), UVMF_INVLPG);
+        ((volatile uint64_t *)va)[random >> 40 & 511] = ~random;
+        hyper_update_va(va, 0, UVMF_INVLPG);
+    }
+}
+
+static void scribble_on_two(uint64_t arg)
+{
+    child_box[DONE] = (uint64_t)cpu_start(1, scribble, (void *)1);
+    (void)arg;
+    scribble(NULL);
+}
+
+static uint64_t copies[NR_PAGES][PAGE_SIZE / 8];
+
+static const uint64_t *view(unsigned int page)
+{
+    return (const uint64_t *)(FOREIGN_VA + page * PAGE_SIZE);
+}
+
+static unsigned int copy_written(void)
+{
+    unsigned int nr = 0;
+
+    for (unsigned int i = 0; i < NR_PAGES; i++) {
+        if (is_written(pages[i])) {
+            __builtin_memcpy(copies[i], view(i), PAGE_SIZE);
+            nr++;
+        }
+    }
+    return nr;
+}
+
+static bool is_copy_true(void)
+{
+    for (unsigned int i = 0; i < NR_PAGES * PAGE_SIZE / 8; i++) {
+        if (copies[i / 512][i % 512] != view(i / 512)[i % 512]) {
+            FAIL("page %u was written and is not told", i / 512);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void let_it_run(void)
+{
+    uint64_t end = system_time() + 2000000;
+
+    while (system_time() < end) {
+        hyper_sched(SCHEDOP_yield, NULL);
+    }
+}
+
+TEST(a_copy_is_true_in_the_end)
+{
+    struct xen_domctl op = { 0 };
+
+    EXPECT(child_create(&child, 2, scribble_on_two, 0), 0);
+    for (unsigned int i = 0; i < NR_PAGES; i++) {
+        EXPECT(foreign_map(FOREIGN_VA + i * PAGE_SIZE, child_mfn(&child, pages[i]), PTE_RO_PAGE,
+                           child.domid),
+               0);
+    }
+    mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
+    child_unpause(&child);
+    for (unsigned int turn = 0; turn < 10; turn++) {
+        unsigned int nr = 0;
+
+        let_it_run();
+        EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0, NULL), 0);
+        __builtin_memset(bitmap, 0xff, sizeof(bitmap));
+        copy_written(); /* all */
+        for (unsigned int round = 0; round < 10; round++) {
+            let_it_run();
+            EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL), 0);
+            nr += copy_written();
+        }
+        EXPECT(domctl(&op, XEN_DOMCTL_pausedomain, child.domid), 0);
+        EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, turn % 2 ? XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL : 0,
+                      NULL),
+               0);
+        copy_written();
+        CHECK(is_copy_true() && nr > 0);
+        EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_OFF, 0, NULL), 0);
+        EXPECT(domctl(&op, XEN_DOMCTL_unpausedomain, child.domid), 0);
+    }
+    for (unsigned int i = 0; i < NR_PAGES; i++) {
+        EXPECT(foreign_map(FOREIGN_VA + i * PAGE_SIZE, 0, 0, DOMID_SELF), 0);
+    }
+    EXPECT(child.box[DONE], 0);
+    EXPECT(child_destroy(&child), 0);
+}
