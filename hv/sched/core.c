@@ -34,36 +34,6 @@
 
 DEFINE_PER_CPU(struct sched_cpu, sched_cpu);
 
-/*
- * Callers are left out of clang's analysis, which cannot name the lock that
- * they got.
- */
-struct run_queue *lock_queue(const struct sched_unit *u) NO_THREAD_SAFETY
-{
-    for (;;) {
-        struct run_queue *q = READ_ONCE(u->queue);
-
-        spin_lock(&q->lock);
-        if (q == READ_ONCE(u->queue)) {
-            return q;
-        }
-        spin_unlock(&q->lock);
-    }
-}
-
-struct run_queue *lock_cpu(const struct sched_cpu *c) NO_THREAD_SAFETY
-{
-    for (;;) {
-        struct run_queue *q = READ_ONCE(c->queue);
-
-        spin_lock(&q->lock);
-        if (likely(q == READ_ONCE(c->queue))) {
-            return q;
-        }
-        spin_unlock(&q->lock);
-    }
-}
-
 /* @ns after @now; never, if that is what @ns says. */
 static uint64_t after(uint64_t now, uint64_t ns)
 {
@@ -517,8 +487,10 @@ static struct sched_unit *choose(struct sched_cpu *c, struct run_queue *q,
             *until = min(*until, after(now, limit));
         }
         dequeue(q, u);
-        if (policy->chosen != NULL) {
-            policy->chosen(c, u);
+        if (likely(u->key >= c->start_key)) {
+            c->start_key = u->key;
+        } else if (policy->lift != NULL) {
+            policy->lift(c, u);
         }
         return u;
     }

@@ -77,20 +77,16 @@ uint64_t fair_refresh(struct run_queue *q, uint64_t now)
     return SCHED_NEVER;
 }
 
-void fair_chosen(struct sched_cpu *c, struct sched_unit *u)
+void fair_lift(struct sched_cpu *c, struct sched_unit *u)
 {
-    if (u->key < c->start_key) {
-        u->key = max(u->key, minus(c->start_key, spread(c->queue, u)));
-    } else {
-        c->start_key = u->key;
-    }
+    u->key = max(u->key, minus(c->start_key, spread(c->queue, u)));
 }
 
 void fair_woken(struct run_queue *q, struct sched_unit *u, uint64_t now)
 {
     (void)now;
-    if (u->key + q->pool->slice_ns < q->min_key) {
-        u->key = q->min_key - q->pool->slice_ns;
+    if (u->key <= q->min_key) {
+        u->key = max(u->key, minus(q->min_key, q->pool->slice_ns));
     } else if (u->key > q->min_key + SPREAD_NS) {
         u->key = min(u->key, q->min_key + spread(q, u));
     }

@@ -48,7 +48,7 @@ struct sched_cpu {
     struct sched_unit *running; /* the RUNNING one; the idle unit when there is none */
     struct sched_unit *idle;
     uint64_t entered_ns; /* when it came */
-    uint64_t start_key;  /* policies by share: the largest key that a unit has come with */
+    uint64_t start_key;  /* the largest key that a unit has come with */
     struct timer slice;  /* asks for SOFTIRQ_SCHEDULE when the running unit's time is over */
 };
 
@@ -80,8 +80,8 @@ struct sched_policy {
      * all.  Returns when to do so again.
      */
     uint64_t (*refresh)(struct run_queue *q, uint64_t now);
-    /* @u has been chosen for @c. */
-    void (*chosen)(struct sched_cpu *c, struct sched_unit *u);
+    /* @u comes to @c with a key less than c->start_key. */
+    void (*lift)(struct sched_cpu *c, struct sched_unit *u);
     /* @u is new in a pool. */
     void (*init_unit)(struct sched_unit *u);
     /* Tell, or set, the share of @g or of its unit @u; NULL: of all.  pools_lock held. */
@@ -118,10 +118,33 @@ static inline bool cpumask_meets(const struct cpumask *a, const struct cpumask *
 
 void queue_init(struct run_queue *q);
 
-/* Lock the queue that @u belongs to; it may change while we wait for the lock. */
-struct run_queue *lock_queue(const struct sched_unit *u);
-/* The same for a CPU's queue. */
-struct run_queue *lock_cpu(const struct sched_cpu *c);
+/*
+ * Lock the queue that @of, of a unit or of a CPU, names; it may change while we
+ * wait for the lock.  Callers are left out of clang's analysis, which cannot
+ * name the lock that they got.
+ */
+static inline struct run_queue *lock_named(struct run_queue *const *of) NO_THREAD_SAFETY
+{
+    for (;;) {
+        struct run_queue *q = READ_ONCE(*of);
+
+        spin_lock(&q->lock);
+        if (likely(q == READ_ONCE(*of))) {
+            return q;
+        }
+        spin_unlock(&q->lock);
+    }
+}
+
+static inline struct run_queue *lock_queue(const struct sched_unit *u) NO_THREAD_SAFETY
+{
+    return lock_named(&u->queue);
+}
+
+static inline struct run_queue *lock_cpu(const struct sched_cpu *c) NO_THREAD_SAFETY
+{
+    return lock_named(&c->queue);
+}
 
 /* Put @u where its key has it. */
 void queue_insert(struct run_queue *q, struct sched_unit *u);
@@ -140,11 +163,37 @@ void release_tenancy(struct run_queue *q, struct sched_unit *u);
 /* ----- place.c: where a unit goes ----- */
 
 /* May one of @q's CPUs run @u? */
-bool queue_serves(const struct run_queue *q, const struct sched_unit *u);
+static inline bool queue_serves(const struct run_queue *q, const struct sched_unit *u)
+{
+    return (cpumask_test(&q->cpus, u->cpu) && cpumask_test(&u->affinity, u->cpu)) ||
+           cpumask_meets(&q->cpus, &u->affinity);
+}
+
+unsigned int queue_idle_cpu_slow(const struct run_queue *q, const struct sched_unit *u);
+
 /* A CPU of @q that idles and that @u may use, the best one; NR_CPUS: none. */
-unsigned int queue_idle_cpu(const struct run_queue *q, const struct sched_unit *u);
+static inline unsigned int queue_idle_cpu(const struct run_queue *q, const struct sched_unit *u)
+{
+    unsigned int cpu = u->cpu;
+
+    if (cpumask_test(&q->idle, cpu) && cpumask_test(&u->affinity, cpu) &&
+        cpumask_test(&u->soft, cpu)) {
+        return cpu;
+    }
+    return queue_idle_cpu_slow(q, u);
+}
+
+struct run_queue *place_slow(struct run_queue *q, struct sched_unit *u);
+
 /* The queue where @u, in @q, which is locked, should wait. */
-struct run_queue *place(struct run_queue *q, struct sched_unit *u);
+static inline struct run_queue *place(struct run_queue *q, struct sched_unit *u)
+{
+    if (likely(q->pool->nr_queues == 1) && q->pool == READ_ONCE(u->group->pool) &&
+        queue_serves(q, u)) {
+        return q;
+    }
+    return place_slow(q, u);
+}
 /* Units wait in @q, locked: if a CPU of another queue idles, have it look. */
 void poke_idle_elsewhere(const struct run_queue *q);
 /* This CPU idles: take a unit that waits in another queue.  No lock held. */
@@ -155,7 +204,7 @@ bool steal(void);
 void fair_charge(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns);
 void fair_woken(struct run_queue *q, struct sched_unit *u, uint64_t now);
 uint64_t fair_refresh(struct run_queue *q, uint64_t now);
-void fair_chosen(struct sched_cpu *c, struct sched_unit *u);
+void fair_lift(struct sched_cpu *c, struct sched_unit *u);
 uint64_t fair_begin(struct run_queue *q, struct sched_unit *u, uint64_t now);
 void fair_end(struct run_queue *q, struct sched_unit *u, uint64_t now);
 int fair_get_params(struct sched_group *g, struct sched_unit *u,

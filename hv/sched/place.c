@@ -27,21 +27,10 @@ static unsigned int first_common(const struct cpumask *a, const struct cpumask *
     return NR_CPUS;
 }
 
-bool queue_serves(const struct run_queue *q, const struct sched_unit *u)
+unsigned int queue_idle_cpu_slow(const struct run_queue *q, const struct sched_unit *u)
 {
-    return (cpumask_test(&q->cpus, u->cpu) && cpumask_test(&u->affinity, u->cpu)) ||
-           cpumask_meets(&q->cpus, &u->affinity);
-}
+    unsigned int cpu = first_common(&q->idle, &u->affinity, &u->soft);
 
-unsigned int queue_idle_cpu(const struct run_queue *q, const struct sched_unit *u)
-{
-    unsigned int cpu;
-
-    if (cpumask_test(&q->idle, u->cpu) && cpumask_test(&u->affinity, u->cpu) &&
-        cpumask_test(&u->soft, u->cpu)) {
-        return u->cpu;
-    }
-    cpu = first_common(&q->idle, &u->affinity, &u->soft);
     return cpu != NR_CPUS ? cpu : first_common(&q->idle, &u->affinity, &u->affinity);
 }
 
@@ -68,14 +57,14 @@ static struct run_queue *find_room(const struct sched_pool *pool, const struct s
     return NULL;
 }
 
-struct run_queue *place(struct run_queue *q, struct sched_unit *u)
+struct run_queue *place_slow(struct run_queue *q, struct sched_unit *u)
 {
     const struct sched_pool *pool = READ_ONCE(u->group->pool);
     bool is_fit = q->pool == pool && queue_serves(q, u);
     struct run_queue *better;
     unsigned int cpu;
 
-    if (is_fit && (pool->nr_queues == 1 || q->tenant == u || has_room(q, u))) {
+    if (is_fit && (q->tenant == u || has_room(q, u))) {
         return q;
     }
     better = find_room(pool, u, &u->soft);
