@@ -7,8 +7,7 @@
 #include "sys/log.h"
 #include "sys/softirq.h"
 
-#define AFFINITY_KINDS (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)
-#define VCPU_BATCH     16u /* vCPUs done before others get their turn */
+#define VCPU_BATCH 16u /* vCPUs done before others get their turn */
 
 static long affinity_out(struct xen_domctl_vcpuaffinity *a, const struct cpumask *hard,
                          const struct cpumask *soft)
@@ -30,8 +29,7 @@ static struct vcpu *affinity_vcpu(struct domain *d, const struct xen_domctl_vcpu
     struct vcpu *v = domain_vcpu(d, a->vcpu);
 
     *rc = 0;
-    if ((a->flags & AFFINITY_KINDS) == 0 ||
-        (a->flags & ~(AFFINITY_KINDS | XEN_VCPUAFFINITY_FORCE))) {
+    if (a->flags == 0) {
         *rc = -EINVAL;
     } else if (v == NULL) {
         *rc = a->vcpu < d->max_vcpus ? -ESRCH : -EINVAL;
@@ -102,17 +100,18 @@ static long vcpu_params(struct domain *d, const struct xen_domctl_scheduler_op *
 /* Tells how many were done; who has more asks again. */
 static long all_vcpu_params(struct domain *d, struct xen_domctl_scheduler_op *s)
 {
+    struct xen_domctl_schedparam_vcpu p;
+    struct vcpu *v = domain_vcpu(d, 0);
     uint32_t i;
-    long rc = 0;
+    /* Some policies keep nothing of single vCPUs, and say so also when asked for none. */
+    long rc = v == NULL ? -EINVAL : sched_get_params(&d->sched, &v->unit, s->sched_id, &p);
 
-    for (i = 0; i < s->u.v.nr_vcpus && (i % VCPU_BATCH != VCPU_BATCH - 1 || !preempt_pending());
+    for (i = 0;
+         rc == 0 && i < s->u.v.nr_vcpus && (i % VCPU_BATCH != VCPU_BATCH - 1 || !preempt_pending());
          i++) {
         rc = vcpu_params(d, s, i);
-        if (rc != 0) {
-            break;
-        }
     }
-    s->u.v.nr_vcpus = i;
+    s->u.v.nr_vcpus = i - (rc != 0 && i > 0);
     return rc;
 }
 

@@ -181,18 +181,20 @@ static void set_cap(struct sched_group *g, uint32_t cap)
     }
 }
 
-/* A weight of 0 and a cap of CAP_KEEP leave the one there was. */
+/* A weight of 0 leaves the one there was, and so does, to credit, a cap of CAP_KEEP. */
 int fair_set_params(struct sched_group *g, struct sched_unit *u,
                     const struct xen_domctl_schedparam_vcpu *p)
 {
-    if (u != NULL) {
+    bool is_kept = p->u.credit.cap == CAP_KEEP && g->pool->policy == &sched_policy_credit;
+
+    if (u != NULL || (!is_kept && p->u.credit.cap > 100 * g->nr_units)) {
         return -EINVAL;
     }
-    if (p->u.credit2.weight != 0) {
-        WRITE_ONCE(g->weight, p->u.credit2.weight);
+    if (p->u.credit.weight != 0) {
+        WRITE_ONCE(g->weight, p->u.credit.weight);
     }
-    if (p->u.credit2.cap != CAP_KEEP) {
-        set_cap(g, p->u.credit2.cap);
+    if (!is_kept) {
+        set_cap(g, p->u.credit.cap);
     }
     return 0;
 }

@@ -441,7 +441,7 @@ static int remove_cpu(struct sched_pool *p, uint32_t cpu) REQUIRES(pools_lock)
         return -EINVAL;
     }
     if (sched_cpu_of(cpu)->queue->pool != p) {
-        return -ENODEV;
+        return -EADDRNOTAVAIL;
     }
     if (cpumask_test(&p->cpus, cpu)) {
         if (cpumask_count(&p->cpus) == 1 && p->nr_groups != 0) {
@@ -594,10 +594,8 @@ int sched_group_move(struct sched_group *g, uint32_t pool_id)
 
     spin_lock(&pools_lock);
     p = find_pool(pool_id);
-    if (p == NULL) {
+    if (p == NULL || cpumask_empty(&p->cpus)) {
         rc = -ENOENT;
-    } else if (cpumask_empty(&p->cpus)) {
-        rc = -EINVAL;
     } else if (p != g->pool) {
         leave_pool(g);
         enter_pool(g, p);

@@ -156,7 +156,7 @@ uint32_t sched_group_pool(const struct sched_group *g);
 /*
  * Take @g, none of whose units runs or can be woken meanwhile (they are
  * paused), to another pool.  Its share and affinities are the usual ones
- * there.  -ENOENT: no such pool; -EINVAL: it has no CPU.
+ * there.  -ENOENT: no such pool, or it is empty.
  */
 int must_check sched_group_move(struct sched_group *g, uint32_t pool_id);
 
@@ -216,7 +216,7 @@ int must_check sched_pool_add_cpu(uint32_t id, uint32_t cpu);
 /*
  * @cpu, or the last one, leaves pool @id; who may run nowhere else in the pool
  * may from now on run anywhere in it, which is logged.  -ENOENT: no such pool;
- * -EINVAL: no such CPU; -ENODEV: it is not in that pool; -EBUSY: groups need it.
+ * -EINVAL: no such CPU; -EADDRNOTAVAIL: it is not in that pool; -EBUSY: groups need it.
  * -ERESTART: begun; call again, at another time or from another CPU, with the
  * same arguments.
  */
