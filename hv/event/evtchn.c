@@ -478,32 +478,41 @@ int evtchn_status(struct domain *d, struct evtchn_status *status)
     return 0;
 }
 
+static void show_port(struct domain *d, const struct evtchn *c)
+{
+    static const char *const words[] = { [EVTCHNSTAT_closed] = "closed",
+                                         [EVTCHNSTAT_unbound] = "awaits domain",
+                                         [EVTCHNSTAT_interdomain] = "to domain",
+                                         [EVTCHNSTAT_pirq] = "interrupt",
+                                         [EVTCHNSTAT_virq] = "virq",
+                                         [EVTCHNSTAT_ipi] = "ipi" };
+    struct evtchn_status s = { 0 };
+    bool is_pending;
+
+    spin_lock(&d->evtchn->lock);
+    describe(c, &s);
+    is_pending = evtchn_is_pending(d, c->port);
+    spin_unlock(&d->evtchn->lock);
+    log_info("  %5u v%u: %s %u%s", c->port, s.vcpu, words[s.status],
+             s.status == EVTCHNSTAT_pirq || s.status == EVTCHNSTAT_virq ? s.u.virq
+                                                                        : s.u.unbound.dom,
+             is_pending ? ", pending" : "");
+}
+
 void evtchn_show(struct domain *d)
 {
-    struct evtchn_table *t = d->evtchn;
+    const struct evtchn_table *t = d->evtchn;
 
     log_info("d%u: %u of %u event channels in use, %u at most, %s", d->id, t->nr_used,
              t->nr_ports - 1, t->most_used, t->fifo != NULL ? "queues" : "two levels");
-    for (evtchn_port_t port = 1; port < t->nr_pages * EVTCHNS_PER_PAGE; port++) {
-        static const char *const words[] = { [EVTCHNSTAT_unbound] = "awaits domain",
-                                             [EVTCHNSTAT_interdomain] = "to domain",
-                                             [EVTCHNSTAT_pirq] = "interrupt",
-                                             [EVTCHNSTAT_virq] = "virq",
-                                             [EVTCHNSTAT_ipi] = "ipi" };
-        struct evtchn_status s = { .port = port };
-        bool is_pending;
+    for (uint32_t nr = 0; nr < t->nr_pages; nr++) {
+        const struct evtchn *page = READ_ONCE(t->pages[nr]);
 
-        spin_lock(&t->lock);
-        is_pending = evtchn_is_pending(d, port);
-        spin_unlock(&t->lock);
-        if (evtchn_status(d, &s) != 0 || s.status == EVTCHNSTAT_closed) {
-            continue;
+        for (uint32_t i = 0; page != NULL && i < EVTCHNS_PER_PAGE; i++) {
+            if (page[i].state != EVTCHN_FREE && page[i].state != EVTCHN_RESERVED) {
+                show_port(d, &page[i]);
+            }
         }
-        log_info("  %5u v%u: %s %u%s", port, s.vcpu, words[s.status],
-                 s.status == EVTCHNSTAT_unbound || s.status == EVTCHNSTAT_interdomain
-                     ? s.u.unbound.dom
-                     : s.u.virq,
-                 is_pending ? ", pending" : "");
     }
 }
 
