@@ -403,6 +403,56 @@ TEST(calls_on_its_behalf_are_not_all_to_be_had)
     EXPECT(hyper_update_va(FOREIGN_VA, 0, UVMF_INVLPG), 0);
 }
 
+/* Pages that were given away while others mapped them have been read and written (2017). */
+TEST(a_frame_that_we_map_is_not_exchanged)
+{
+    struct xen_memory_exchange x = { .in = { .nr_extents = 1, .domid = (domid_t)child.domid },
+                                     .out = { .nr_extents = 1, .domid = (domid_t)child.domid } };
+    xen_pfn_t in, out = 0x1234;
+    long pages = (long)info().tot_pages;
+
+    EXPECT(max_mem((uint64_t)pages + 1), 0);
+    EXPECT(reserve(XENMEM_populate_physmap, 1, 0, 0), 1);
+    in = frames[0];
+    set_xen_guest_handle(x.in.extent_start, &in);
+    set_xen_guest_handle(x.out.extent_start, &out);
+    EXPECT(map(in, PTE_RO_PAGE, child.domid), 0);
+    CHECK(hyper_memory(XENMEM_exchange, &x) < 0);
+    EXPECT(x.nr_exchanged, 0);
+    EXPECT(out, 0x1234);
+    EXPECT(frame_use(in), XEN_DOMCTL_PFINFO_NOTAB);
+    EXPECT(map(0, 0, 0), 0);
+    EXPECT(info().tot_pages, pages + 1);
+    frames[0] = in;
+    EXPECT(reserve(XENMEM_decrease_reservation, 1, 0, 0), 1);
+    EXPECT(info().tot_pages, pages);
+}
+
+TEST(a_frame_that_we_map_is_free_when_we_let_go)
+{
+    uint64_t word, mfn;
+    long pages = (long)info().tot_pages;
+
+    EXPECT(reserve(XENMEM_populate_physmap, 1, 0, 0), 1);
+    mfn = frames[0];
+    EXPECT(map(mfn, PTE_RW_PAGE, child.domid), 0);
+    CHECK(probe_write((uint64_t *)FOREIGN_VA, 99, &record));
+    EXPECT(reserve(XENMEM_decrease_reservation, 1, 0, 0), 1);
+    EXPECT(info().tot_pages, pages + 1);
+    CHECK(pin(MMUEXT_PIN_L1_TABLE, mfn) < 0);
+    for (unsigned int i = 0; i < 20; i++) {
+        frames[0] = CHILD_FIRST_PFN;
+        if (reserve(XENMEM_populate_physmap, 1, 0, 0) == 1 && frames[0] == mfn) {
+            FAIL("the frame is somebody's again");
+        }
+    }
+    CHECK(probe_read((uint64_t *)FOREIGN_VA, &word, &record));
+    EXPECT(word, 99);
+    EXPECT(map(0, 0, 0), 0);
+    EXPECT(info().tot_pages, pages);
+    CHECK(map(mfn, PTE_RO_PAGE, child.domid) < 0);
+}
+
 TEST(a_frame_that_we_map_outlives_its_domain)
 {
     uint64_t word, mfn = child_mfn(&child, frames);
