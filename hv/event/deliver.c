@@ -83,6 +83,7 @@ int evtchn_poll(struct vcpu *v, const evtchn_port_t *ports, uint32_t nr, uint64_
             return -EINVAL;
         }
     }
+    evtchn_poll_over(v); /* the last one, if it was woken before it left its CPU */
     __atomic_fetch_add(&d->evtchn->nr_polling, 1, __ATOMIC_SEQ_CST);
     WRITE_ONCE(v->events->poll_port, nr == 1 ? ports[0] : 0);
     __atomic_store_n(&v->blocked, VCPU_POLLING, __ATOMIC_SEQ_CST); /* pairs with evtchn_raise() */

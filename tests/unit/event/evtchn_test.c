@@ -601,6 +601,21 @@ static void a_frame_of_another_holds_no_events(void **state)
     assert_int_equal(evtchn_expand_array(a, MFN(theirs)), -EINVAL);
 }
 
+/* Woken before it has left its CPU, it never comes back to one. */
+static void polls_that_never_slept_are_counted_once(void **state)
+{
+    evtchn_port_t port;
+
+    assert_int_equal(evtchn_bind_ipi(a, 0, &port), 0);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(evtchn_poll(a->vcpus[0], &port, 1, 0), 0);
+        assert_int_equal(a->evtchn->nr_polling, 1);
+        evtchn_kick(a->vcpus[0]);
+    }
+    evtchn_poll_over(a->vcpus[0]);
+    assert_int_equal(a->evtchn->nr_polling, 0);
+}
+
 #define two_domain_test(f) cmocka_unit_test_setup_teardown(f, two_domains, none)
 
 int main(void)
@@ -614,6 +629,7 @@ int main(void)
         two_domain_test(death_keeps_the_pages_for_late_sends),
         two_domain_test(the_dying_get_no_port),
         two_domain_test(high_ports_end_with_the_queues),
+        two_domain_test(polls_that_never_slept_are_counted_once),
         two_domain_test(a_frame_of_another_holds_no_events),
     };
 
