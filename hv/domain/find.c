@@ -24,6 +24,7 @@
  */
 #include "domain/internal.h"
 
+#include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
@@ -32,10 +33,12 @@
 #define NR_ID_PAGES  (DOMID_FIRST_RESERVED / IDS_PER_PAGE + 1)
 
 static struct spinlock domlist_lock = SPINLOCK_INIT(LOCK_RANK_DOMLIST);
-static struct domain **id_pages[NR_ID_PAGES]; /* entries written under domlist_lock */
-static uint16_t nr_in_page[NR_ID_PAGES];      /* entries in use; written under domlist_lock */
-static domid_t last_given;                    /* [domlist_lock] the last number we chose */
-static struct domain *pool;                   /* [domlist_lock] linked by .next */
+static struct domain **id_pages[NR_ID_PAGES];    /* entries written under domlist_lock */
+static BITMAP(taken, NR_ID_PAGES *IDS_PER_PAGE); /* entries in use; written under domlist_lock */
+static uint16_t nr_in_page[NR_ID_PAGES];         /* likewise, how many of a page */
+static uint32_t end_of_ids; /* [domlist_lock] to write: of the pages there are */
+static domid_t last_given;  /* [domlist_lock] the last number we chose */
+static struct domain *pool; /* [domlist_lock] linked by .next */
 
 static struct domain *peek(unsigned int id)
 {
@@ -86,16 +89,28 @@ struct domain *domain_held(domid_t id)
     return id < DOMID_FIRST_RESERVED ? peek(id) : NULL;
 }
 
+/* The first number at or after @id that was taken a moment ago; end_of_ids or more: none. */
+static unsigned int next_taken(unsigned int id)
+{
+    while (id < READ_ONCE(end_of_ids)) {
+        unsigned int end = (unsigned int)align_up(id + 1, IDS_PER_PAGE);
+
+        if (READ_ONCE(nr_in_page[id / IDS_PER_PAGE]) != 0) {
+            id = (unsigned int)bitmap_next_set(taken, end, id);
+            if (id < end) {
+                break;
+            }
+        }
+        id = end;
+    }
+    return id;
+}
+
 struct domain *domain_get_next(domid_t id)
 {
-    for (unsigned int i = id; i < DOMID_FIRST_RESERVED; i++) {
-        struct domain *d;
+    for (unsigned int i = next_taken(id); i < READ_ONCE(end_of_ids); i = next_taken(i + 1)) {
+        struct domain *d = find(i);
 
-        if (READ_ONCE(nr_in_page[i / IDS_PER_PAGE]) == 0) {
-            i |= IDS_PER_PAGE - 1;
-            continue;
-        }
-        d = find(i);
         if (d != NULL) {
             return d;
         }
@@ -147,9 +162,11 @@ static int enter(struct domain *d, unsigned int id) REQUIRES(domlist_lock)
             return -ENOMEM;
         }
         __atomic_store_n(&id_pages[id / IDS_PER_PAGE], page, __ATOMIC_RELEASE);
+        WRITE_ONCE(end_of_ids, max(end_of_ids, (uint32_t)align_up(id + 1, IDS_PER_PAGE)));
     }
     d->id = (domid_t)id;
     __atomic_store_n(&page[id % IDS_PER_PAGE], d, __ATOMIC_RELEASE);
+    bit_set(taken, id);
     WRITE_ONCE(nr_in_page[id / IDS_PER_PAGE], nr_in_page[id / IDS_PER_PAGE] + 1);
     return 0;
 }
@@ -205,6 +222,7 @@ void domain_leave(struct domain *d)
 
     spin_lock(&domlist_lock);
     __atomic_store_n(&id_pages[page][d->id % IDS_PER_PAGE], NULL, __ATOMIC_SEQ_CST);
+    bit_clear(taken, d->id);
     WRITE_ONCE(nr_in_page[page], nr_in_page[page] - 1);
     d->next = pool;
     pool = d;

@@ -359,8 +359,13 @@ static bool close_batch(struct domain *d)
 
     for (uint32_t nr = 0; nr < t->nr_pages; nr++) {
         struct evtchn *page = READ_ONCE(t->pages[nr]);
+        uint32_t in_use = page == NULL ? 0 : READ_ONCE(page->nr_used);
 
-        for (uint32_t i = 0; page != NULL && page->nr_used != 0 && i < EVTCHNS_PER_PAGE; i++) {
+        for (uint32_t i = 0; in_use != 0 && i < EVTCHNS_PER_PAGE; i++) {
+            if (READ_ONCE(page[i].state) == EVTCHN_FREE) {
+                continue;
+            }
+            in_use--;
             if (evtchn_close(d, page[i].port) == 0 && --left == 0) {
                 return false;
             }

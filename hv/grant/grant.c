@@ -108,7 +108,8 @@ static void free_table(struct domain *d)
     d->grant = NULL;
     grant_tracks_free(t);
     grant_status_free(t);
-    for (uint32_t i = 0; t->pages != NULL && i < t->max_frames; i++) {
+    /* The last may be half made. */
+    for (uint32_t i = 0; t->pages != NULL && i <= t->nr_frames && i < t->max_frames; i++) {
         if (i < t->nr_frames) {
             frame_unshare(t->pages[i].shared);
         }

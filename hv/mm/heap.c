@@ -3,7 +3,7 @@
  * Small objects.  Each slab is one page: a header, then objects of one size
  * class.  Slabs with free objects form a list per class; a slab without any is
  * on no list, and one whose objects are all free goes back to the page
- * allocator.  Objects above the largest class are whole pages.
+ * allocator unless it is the only one there.  Objects above the largest class are whole pages.
  *
  * Free objects form a list inside their slab.  Zeroing is done when an object
  * is given out: only then is it about to be touched anyway.
@@ -119,7 +119,8 @@ static void small_free(void *p)
     }
     *(void **)p = s->free;
     s->free = p;
-    is_empty = --s->nr_used == 0;
+    /* The last slab with room stays: what was freed is often wanted again. */
+    is_empty = --s->nr_used == 0 && s->link.next != s->link.prev;
     if (is_empty) {
         list_remove(&s->link);
     }
