@@ -280,7 +280,8 @@ static void heap_objects_are_zeroed_aligned_and_apart(void **state)
     for (unsigned int i = 0; i < SLOTS; i++) {
         heap_free(slots[i].p, slots[i].size);
     }
-    assert_int_equal(pages_nr_free(), before);
+    /* A slab of each of the 11 sizes may be kept. */
+    assert_in_range(pages_nr_free(), before - 11, before);
 }
 
 int main(void)
