@@ -57,13 +57,13 @@ def initramfs(directory, script):
     return path
 
 
-def loader_args(loader, directory, options, modules):
+def loader_args(loader, directory, options, modules, image=IMAGE):
     """QEMU's arguments that make @loader start the hypervisor with @modules."""
     if loader == "kernel":
-        return kernel_args(IMAGE, options, modules)
+        return kernel_args(image, options, modules)
     if loader == "pxe":
-        return pxe_args(directory, IMAGE, options, modules)
-    args = cd_args(grub_cd(directory, IMAGE, options, modules))
+        return pxe_args(directory, image, options, modules)
+    args = cd_args(grub_cd(directory, image, options, modules))
     return args + (uefi_args(directory) if loader == "grub-uefi" else [])
 
 
@@ -106,9 +106,9 @@ class Dom0(Machine):
     """The whole control domain, at its shell."""
 
     def __init__(self, directory, loader="kernel", disk="virtio", options="dom0_mem=512M",
-                 kernel_options="", args=(), **machine):
+                 kernel_options="", args=(), image=IMAGE, **machine):
         modules = [(KERNEL, f"console=hvc0 quiet mansio.alone {kernel_options}".strip()), (INITRD, "")]
-        start = loader_args(loader, directory, f"{OPTIONS} {options}", modules)
+        start = loader_args(loader, directory, f"{OPTIONS} {options}", modules, image)
         machine.setdefault("memory_mib", 1024)
         super().__init__(start + disk_args(disk) + network_args() + list(args), **machine)
         self.nr_commands = 0

@@ -25,6 +25,9 @@ HYPERVISOR_LINE = re.compile(r"\((?:mansio|XEN|d\d+(?:v\d+)?)\) [^\n]*(?:\n|\Z)"
 # Emulation on a busy machine is slow; nothing waits this long when all is well.
 DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "120"))
 
+# A file that gets all consoles' output while it comes.
+CONSOLE_LOG = os.environ.get("MANSIO_TEST_CONSOLE")
+
 
 class Machine:
     """Runs from `with` to its end; `text` is all that came on the serial line."""
@@ -60,6 +63,9 @@ class Machine:
             raise TimeoutError
         chunk = os.read(self.process.stdout.fileno(), 65536)
         self.text += chunk.decode(errors="replace").replace("\r", "")
+        if CONSOLE_LOG:
+            with open(CONSOLE_LOG, "ab") as f:
+                f.write(chunk)
         return bool(chunk)
 
     def wait(self, condition, what, deadline_s=DEADLINE_S):
