@@ -231,7 +231,8 @@ static void tell_excess(const struct vcpu *v, const struct xen_cpuid_leaf *leaf,
         const struct pv_cpuid_word *w = &pv_cpuid_words[i];
         uint32_t excess;
 
-        if (w->leaf != leaf->leaf || w->subleaf != leaf->subleaf) {
+        /* Words of leaf 0 are those of MSRs. */
+        if (w->leaf == 0 || w->leaf != leaf->leaf || w->subleaf != leaf->subleaf) {
             continue;
         }
         excess = asked[w->reg] & ~(cpu_policy_word(v, i) | (i == AMD_WORD ? AMD_COMMON : 0));
