@@ -149,6 +149,7 @@ TEST(bad_control_blocks_are_refused)
     EXPECT(init_control(0, ~0ul, 0), -EINVAL);
     EXPECT(init_control(0, 1ul << 52, 0), -EINVAL);
     EXPECT(init_control(0, virt_to_mfn(kernel_l4), 0), -EINVAL);
+    EXPECT(expand_array(page_alloc()), -EOPNOTSUPP); /* nothing has changed */
 }
 
 TEST(what_is_pending_stays_so)
@@ -346,6 +347,8 @@ TEST(there_are_many_ports)
     EXPECT(set_priority(last, 2), 0);
     EXPECT(event_send(last), 0); /* it has no word yet */
     EXPECT(blocks[0]->ready, 0);
+    EXPECT(poll(&last, 1, 1), 0);
+    port_unmask(last);
     while (nr_pages * WORDS_PER_PAGE <= last) {
         add_page();
     }

@@ -138,6 +138,33 @@ TEST(a_vcpu_info_that_is_given_back)
     EXPECT(event_close((unsigned int)port), 0);
 }
 
+/* The same of pages that hold queues of events: they stay until a reset. */
+TEST(event_pages_that_are_given_back)
+{
+    void *pages[] = { page_alloc(), page_alloc() };
+    xen_pfn_t frames[] = { virt_to_mfn(pages[0]), virt_to_mfn(pages[1]) };
+    struct evtchn_init_control init = { .control_gfn = frames[0], .offset = 1024 };
+    struct evtchn_expand_array expand = { .array_gfn = frames[1] };
+    struct evtchn_reset reset = { .dom = DOMID_SELF };
+    struct xen_memory_reservation reservation = { .nr_extents = 2, .domid = DOMID_SELF };
+    long before = current(), port;
+
+    EXPECT(hyper_event(EVTCHNOP_init_control, &init), 0);
+    EXPECT(hyper_event(EVTCHNOP_expand_array, &expand), 0);
+    EXPECT(hyper_update_va(pages[0], 0, UVMF_INVLPG), 0);
+    EXPECT(hyper_update_va(pages[1], 0, UVMF_INVLPG), 0);
+    set_xen_guest_handle(reservation.extent_start, frames);
+    hyper_memory(XENMEM_decrease_reservation, &reservation);
+    EXPECT(current(), before);
+    for (unsigned int i = 0; i < 100; i++) {
+        port = event_bind_ipi(0);
+        CHECK(port > 0);
+        EXPECT(event_send((unsigned int)port), 0);
+    }
+    EXPECT(hyper_event(EVTCHNOP_reset, &reset), 0);
+    EXPECT(current(), before - 2);
+}
+
 /* A mask of vCPUs that cannot be read; the entry is changed or not, nothing else. */
 TEST(a_flush_of_vcpus_that_are_none)
 {
