@@ -248,6 +248,45 @@ TEST(death_unbinds_the_other_ends)
     EXPECT(bind_interdomain(child.domid, 1), -ESRCH);
 }
 
+/* Its pages of words are held; they must not outlive it. */
+static void use_queues(uint64_t port)
+{
+    struct evtchn_init_control init = { .control_gfn = virt_to_mfn(page_alloc()) };
+    event_word_t *words = page_alloc();
+    struct evtchn_expand_array expand = { .array_gfn = virt_to_mfn(words) };
+
+    child_box[RESULT] = (uint64_t)hyper_event(EVTCHNOP_init_control, &init);
+    child_box[RESULT + 1] = (uint64_t)hyper_event(EVTCHNOP_expand_array, &expand);
+    child_box[ANSWERED] = 1;
+    for (;;) {
+        uint32_t word = READ_ONCE(words[port]);
+
+        child_box[RESULT] |= word;
+        __atomic_store_n(&words[port], 0, __ATOMIC_SEQ_CST);
+    }
+}
+
+TEST(death_ends_queues)
+{
+    for (unsigned int turn = 0; turn < 3; turn++) {
+        long theirs, ours;
+
+        EXPECT(child_create(&child, 1, use_queues, 1), 0);
+        theirs = event_alloc_unbound(child.domid, DOMID_SELF);
+        ours = bind_interdomain(child.domid, (unsigned int)theirs);
+        CHECK(ours > 0);
+        child_unpause(&child);
+        CHECK(wait_until(&child.box[ANSWERED], 1));
+        EXPECT(child.box[RESULT + 1], 0);
+        for (unsigned int i = 0; i < 1000; i++) {
+            EXPECT(event_send((unsigned int)ours), 0);
+        }
+        bury();
+        EXPECT(event_send((unsigned int)ours), 0);
+        EXPECT(event_close((unsigned int)ours), 0);
+    }
+}
+
 /* ---- limits ---- */
 
 static long create_with_limit(unsigned int max_port)
