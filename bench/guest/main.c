@@ -676,6 +676,62 @@ static void balloon_up(uint64_t *samples, unsigned int nr)
     balloon_both(balloon_unused, samples, nr);
 }
 
+/* ---- another domain's life ---- */
+
+static struct child victim;
+
+static void victim_create(void)
+{
+    long rc = child_create_empty(&victim, 1);
+
+    if (rc) {
+        guest_die("no domain to destroy (error %ld)", rc);
+    }
+}
+
+/* 16 MiB in single pages, as tools do it that restore a domain. */
+static void victim_populate(void)
+{
+    struct xen_memory_reservation r = { .nr_extents = BALLOON_PAGES,
+                                        .domid = (domid_t)victim.domid };
+
+    for (unsigned int i = 0; i < BALLOON_PAGES; i++) {
+        balloon[i] = i;
+    }
+    set_xen_guest_handle(r.extent_start, balloon);
+    if (hyper_memory(XENMEM_populate_physmap, &r) != BALLOON_PAGES) {
+        guest_die("a new domain gets no memory");
+    }
+}
+
+static void victim_limit(void)
+{
+    struct xen_domctl op = { .u.max_mem.max_memkb = BALLOON_PAGES * 4 };
+
+    domctl(&op, XEN_DOMCTL_max_mem, victim.domid);
+}
+
+static void victim_destroy(void)
+{
+    if (child_destroy(&victim)) {
+        guest_die("a domain stays");
+    }
+}
+
+/* What was given back is scrubbed before it is asked for again. */
+static void rest(void)
+{
+    timer_set(system_time() + 100000000);
+    hyper_sched(SCHEDOP_block, NULL);
+}
+
+SAMPLES(domain_create, , victim_create(), victim_destroy())
+SAMPLES(domain_destroy, victim_create(), victim_destroy(), )
+SAMPLES(domain_populate, victim_create(); victim_limit(), victim_populate(), victim_destroy();
+        rest())
+SAMPLES(domain_destroy_16, victim_create(); victim_limit();
+        victim_populate(), victim_destroy(), rest())
+
 static const struct figure in_kernel[] = {
     { "null_hypercall", 501, null_hypercall },
     { "multicall_8", 501, multicall_8 },
@@ -708,6 +764,10 @@ static const struct figure in_kernel[] = {
     { "yield", 501, yield },
     { "balloon_down", 5, balloon_down },
     { "balloon_up", 5, balloon_up },
+    { "domain_create", 51, domain_create },
+    { "domain_destroy", 51, domain_destroy },
+    { "domain_populate", 5, domain_populate },
+    { "domain_destroy_16", 5, domain_destroy_16 },
     { "grant_map", 501, grant_mapping },
     { "grant_unmap", 501, grant_unmapping },
     { "grant_copy_16", 101, grant_copying },
