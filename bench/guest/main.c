@@ -726,7 +726,7 @@ static void rest(void)
 }
 
 SAMPLES(domain_create, , victim_create(), victim_destroy())
-SAMPLES(domain_destroy, victim_create(), victim_destroy(), )
+SAMPLES(domain_cycle, , victim_create(); victim_destroy(), )
 SAMPLES(domain_populate, victim_create(); victim_limit(), victim_populate(), victim_destroy();
         rest())
 SAMPLES(domain_destroy_16, victim_create(); victim_limit();
@@ -765,7 +765,7 @@ static const struct figure in_kernel[] = {
     { "balloon_down", 5, balloon_down },
     { "balloon_up", 5, balloon_up },
     { "domain_create", 51, domain_create },
-    { "domain_destroy", 51, domain_destroy },
+    { "domain_cycle", 51, domain_cycle },
     { "domain_populate", 5, domain_populate },
     { "domain_destroy_16", 5, domain_destroy_16 },
     { "grant_map", 501, grant_mapping },
