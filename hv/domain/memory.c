@@ -204,35 +204,25 @@ mfn_t memory_alloc(struct domain *d, unsigned int order, unsigned int address_bi
     return mfn;
 }
 
-/* A block of at most 2^@order frames, as large as there is one; its order in *@order. */
-static mfn_t alloc_largest(struct domain *d, unsigned int *order, unsigned int address_bits,
-                           unsigned int flags)
-{
-    for (;;) {
-        mfn_t mfn = memory_alloc(d, *order, address_bits, flags);
-
-        if (!mfn_eq(mfn, MFN_INVALID) || *order == 0) {
-            return mfn;
-        }
-        --*order;
-    }
-}
-
 uint32_t memory_alloc_list(struct domain *d, uint64_t *mfns, uint32_t nr, unsigned int address_bits)
 {
-    unsigned int flags = ALLOC_ZERO | ALLOC_CLEAN;
+    unsigned int flags = ALLOC_ZERO | ALLOC_CLEAN, order = bit_highest(nr);
     uint32_t got = 0;
 
     while (got < nr) {
-        unsigned int order = bit_highest(nr - got);
-        mfn_t mfn = alloc_largest(d, &order, address_bits, flags);
+        mfn_t mfn;
 
+        order = min(order, bit_highest(nr - got));
+        mfn = memory_alloc(d, order, address_bits, flags);
         if (!mfn_eq(mfn, MFN_INVALID)) {
             for (uint32_t i = 0; i < 1u << order; i++) {
                 mfns[got++] = mfn.n + i;
             }
+        } else if (order > 0) {
+            order--; /* no such large ones are left */
         } else if (flags & ALLOC_CLEAN) {
-            flags &= ~ALLOC_CLEAN; /* nothing is left that has been scrubbed */
+            flags &= ~ALLOC_CLEAN;
+            order = bit_highest(nr);
         } else {
             break;
         }

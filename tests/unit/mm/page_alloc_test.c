@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "domain/memory.h"
 #include "mm/heap.h"
 #include "mm/machine.h"
 #include "mm/page_alloc.h"
@@ -245,6 +246,41 @@ static void a_list_in_any_order_is_freed_whole(void **state)
     }
 }
 
+static void a_domain_gets_lists_of_frames_from_whatever_is_left(void **state)
+{
+    enum {
+        NR = 64
+    };
+    static uint64_t mfns[MACHINE_FRAMES], again[NR];
+    struct domain *d = machine_domain(7, 1);
+    uint64_t before = pages_nr_free();
+    uint32_t n = 0, got;
+
+    /* All there is; then every other frame of the first half. */
+    do {
+        got = memory_alloc_list(d, &mfns[n], NR, 0);
+        n += got;
+    } while (got == NR);
+    assert_int_equal(d->nr_pages, n);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(frame_owner(frame_of(MFN(mfns[i]))), 7);
+        assert_true(is_zero(MFN(mfns[i]), 0));
+    }
+    for (uint32_t i = 0; i < n / 2; i += 2) {
+        assert_int_equal(memory_free_list(d, &(uint64_t){ mfns[i] }, 1), 1);
+    }
+    assert_int_equal(memory_alloc_list(d, again, NR, 0), NR);
+    d->max_pages = d->nr_pages + 5;
+    assert_int_equal(memory_alloc_list(d, again, NR, 0), 5);
+    assert_int_equal(memory_free_list(d, &(uint64_t){ MACHINE_FRAMES + 5 }, 1), 0);
+    d->life = DOMAIN_DYING;
+    assert_int_equal(memory_alloc_list(d, again, NR, 0), 0);
+    while (memory_destroy_step(d) == -ERESTART) {
+    }
+    assert_int_equal(d->nr_pages, 0);
+    assert_true(pages_nr_free() >= before - 1); /* its accounts have a page */
+}
+
 static void heap_objects_are_zeroed_aligned_and_apart(void **state)
 {
     enum {
@@ -297,6 +333,7 @@ int main(void)
         cmocka_unit_test(what_is_claimed_is_for_its_owner_alone),
         cmocka_unit_test(only_clean_memory_is_given_where_that_is_asked),
         cmocka_unit_test(a_list_in_any_order_is_freed_whole),
+        cmocka_unit_test(a_domain_gets_lists_of_frames_from_whatever_is_left),
         cmocka_unit_test(heap_objects_are_zeroed_aligned_and_apart),
     };
 
