@@ -65,6 +65,7 @@ struct domain {
     struct vcpu **vcpus;         /* [c] by number; entries [l], NULL: not created */
     uint32_t pause_by_toolstack; /* [l] */
     bool is_shut_down; /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
+    bool is_parked;    /* [a] and they are off their CPUs: others may be told */
     uint16_t shutdown_code;      /* [l] SHUTDOWN_..., SHUTDOWN_CODE_NONE */
     xen_domain_handle_t handle;  /* [l] UUID */
     int64_t time_offset_s;       /* [l] its wall clock is ahead of ours */
@@ -231,7 +232,8 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *r);
 /* The idle vCPU of @cpu, made while that CPU is brought up.  -ENOMEM. */
 int must_check vcpu_create_idle(unsigned int cpu);
 
-/* SCHEDOP_shutdown: park all vCPUs, record @reason, tell dom0; for dom0 itself the machine follows.
+/* SCHEDOP_shutdown, no lock held: park all vCPUs, record @reason, tell dom0; for dom0 itself the
+ * machine follows.
  */
 void domain_shutdown(struct domain *d, uint8_t reason);
 

@@ -127,6 +127,14 @@ void domain_shutdown(struct domain *d, uint8_t reason)
     for_each_vcpu(d, v, i) {
         vcpu_pause_nosync(v);
     }
+    /* Whoever reads that it is shut down finds its memory at rest.  The caller's own vCPU is here.
+     */
+    for_each_vcpu(d, v, i) {
+        if (v != current()) {
+            sched_sleep_sync(&v->unit);
+        }
+    }
+    WRITE_ONCE(d->is_parked, true);
     domain_host_ops.raise_dom_exc();
 }
 
@@ -137,7 +145,7 @@ void domain_resume(struct domain *d)
     domain_pause(d); /* until all have come to rest */
     spin_lock(&d->lock);
     was_shut_down = d->is_shut_down;
-    d->is_shut_down = false;
+    d->is_shut_down = d->is_parked = false;
     d->shutdown_code = SHUTDOWN_CODE_NONE;
     spin_unlock(&d->lock);
     if (was_shut_down) {

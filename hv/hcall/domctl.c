@@ -8,6 +8,7 @@
 #include "event/event.h"
 #include "hcall/hcall.h"
 #include "sys/log.h"
+#include "sys/softirq.h"
 
 /* Of an operation. */
 #define NOT_SELF  1u /* -EINVAL on the caller's own domain */
@@ -139,11 +140,22 @@ static long work(struct domain *d, struct xen_domctl *op, uint32_t cmd)
     return ops[cmd].fn(d, op);
 }
 
+/* The same when nobody else works on @d; -ERESTART: somebody does, and does not wait for us. */
+static long work_alone(struct domain *d, struct xen_domctl *op, uint32_t cmd)
+{
+    long rc = -ERESTART;
+
+    if (!__atomic_exchange_n(&d->is_worked_on, true, __ATOMIC_ACQUIRE)) {
+        rc = work(d, op, cmd);
+        __atomic_store_n(&d->is_worked_on, false, __ATOMIC_RELEASE);
+    }
+    return rc;
+}
+
 /* 0, an error, or -ERESTART; *@op goes back to the caller if it was worked on. */
 static long call_one(struct domain *d, struct xen_domctl *op, bool *is_done)
 {
     uint32_t cmd = (uint32_t)array_index_nospec(op->cmd, ARRAY_SIZE(ops));
-    long rc;
 
     if (op->cmd >= ARRAY_SIZE(ops) || ops[cmd].fn == NULL) {
         return answer_absent(d, op->cmd);
@@ -151,17 +163,8 @@ static long call_one(struct domain *d, struct xen_domctl *op, bool *is_done)
     if (!may_call(ops[cmd].flags)) {
         return -EPERM;
     }
-    if (ops[cmd].flags & UNORDERED) {
-        rc = work(d, op, cmd);
-    } else {
-        if (__atomic_exchange_n(&d->is_worked_on, true, __ATOMIC_ACQUIRE)) {
-            return -ERESTART; /* who works on it does not wait for us */
-        }
-        rc = work(d, op, cmd);
-        __atomic_store_n(&d->is_worked_on, false, __ATOMIC_RELEASE);
-    }
     *is_done = true;
-    return rc;
+    return ops[cmd].flags & UNORDERED ? work(d, op, cmd) : work_alone(d, op, cmd);
 }
 
 /* A domain whose number its creator cannot be told must not stay. */
@@ -176,8 +179,8 @@ static long create(struct guest_ptr arg, struct xen_domctl *op)
     d = domain_get(op->domain);
     if (d != NULL) {
         do {
-            rc = domain_kill(d); /* there is nothing yet that would take long */
-        } while (rc == -ERESTART);
+            rc = work_alone(d, op, XEN_DOMCTL_destroydomain);
+        } while (rc == -ERESTART && (preempt_pending(), true)); /* it has nothing that takes long */
         domain_put(d);
     }
     return -EFAULT;

@@ -37,11 +37,12 @@ void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
     info->flags = vcpu_flags(d, info);
     info->flags |= d->life == DOMAIN_DEAD ? XEN_DOMINF_dying : 0;
-    info->flags |= d->is_shut_down ? XEN_DOMINF_shutdown : 0;
+    info->flags |= READ_ONCE(d->is_parked) ? XEN_DOMINF_shutdown : 0;
     info->flags |= d->pause_by_toolstack != 0 ? XEN_DOMINF_paused : 0;
     info->flags |= d->is_debugged ? XEN_DOMINF_debugged : 0;
     info->flags |= d->is_xenstore ? XEN_DOMINF_xs_domain : 0;
-    info->flags |= (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
+    info->flags |= (uint32_t)(READ_ONCE(d->is_parked) ? d->shutdown_code : SHUTDOWN_CODE_NONE)
+                   << XEN_DOMINF_shutdownshift;
     info->cpupool = sched_group_pool(&d->sched);
     info->gpaddr_bits = cpu_features.phys_bits;
     info->tot_pages = d->nr_pages;
