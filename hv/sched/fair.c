@@ -187,7 +187,7 @@ int fair_set_params(struct sched_group *g, struct sched_unit *u,
 {
     bool is_kept = p->u.credit.cap == CAP_KEEP && g->pool->policy == &sched_policy_credit;
 
-    if (u != NULL || (!is_kept && p->u.credit.cap > 100 * g->nr_units)) {
+    if (u != NULL || (!is_kept && p->u.credit.cap > 100 * max(g->nr_units, 1u))) {
         return -EINVAL;
     }
     if (p->u.credit.weight != 0) {

@@ -156,7 +156,9 @@ bool steal(void)
     const struct sched_pool *pool = own->pool;
     unsigned int cpu;
 
-    if (likely(pool->nr_queues <= 1) || own->tenant != NULL) {
+    /* Who has been asked to look does that first; who leaves the pool takes nothing. */
+    if (likely(pool->nr_queues <= 1) || own->tenant != NULL ||
+        !cpumask_test(&own->idle, cpu_id())) {
         return false;
     }
     cpumask_for_each(cpu, &pool->cpus) {

@@ -418,13 +418,18 @@ static bool end_removal(struct sched_pool *p, struct sched_cpu *c) REQUIRES(pool
     return true;
 }
 
-static uint32_t last_cpu(const struct cpumask *m)
+/* The CPU of @p that is on its way out, else the last one. */
+static uint32_t cpu_to_remove(const struct sched_pool *p)
 {
     uint32_t last = SCHED_POOL_ANY;
     unsigned int cpu;
 
-    cpumask_for_each(cpu, m) {
-        last = cpu;
+    cpumask_for_each(cpu, &cpus_online) {
+        if (cpumask_test(&p->cpus, cpu)) {
+            last = cpu;
+        } else if (sched_cpu_of(cpu)->queue->pool == p) {
+            return cpu;
+        }
     }
     return last;
 }
@@ -435,7 +440,7 @@ static int remove_cpu(struct sched_pool *p, uint32_t cpu) REQUIRES(pools_lock)
         return -ENOENT;
     }
     if (cpu == SCHED_POOL_ANY) {
-        cpu = last_cpu(&p->cpus);
+        cpu = cpu_to_remove(p);
     }
     if (!cpu_exists(cpu)) {
         return -EINVAL;

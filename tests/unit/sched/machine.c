@@ -262,19 +262,8 @@ static void free_cpus(uint32_t pool)
     struct sched_pool_info info;
 
     while (sched_pool_get_info(pool, &info) == 0 && info.id == pool && !cpumask_empty(&info.cpus)) {
-        int rc = sched_pool_remove_cpu(pool, SCHED_POOL_ANY);
-
-        assert_true(rc == 0 || rc == -ERESTART);
-        sim_settle();
-        if (rc != 0) {
-            for (unsigned int cpu = 0; cpu < SIM_CPUS; cpu++) {
-                int again = sched_pool_remove_cpu(pool, cpu);
-
-                assert_true(again == 0 || again == -ENODEV || cpu < SIM_CPUS);
-                if (again == 0) {
-                    break;
-                }
-            }
+        while (sched_pool_remove_cpu(pool, SCHED_POOL_ANY) == -ERESTART) {
+            sim_settle();
         }
     }
 }

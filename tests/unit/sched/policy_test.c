@@ -175,12 +175,14 @@ static void a_rate_limit_holds_who_wakes_up_back(void **state)
 static void limit(uint32_t policy, uint16_t cap, unsigned int vcpus, unsigned int nr_cpus,
                   unsigned int others)
 {
+    struct xen_domctl_schedparam_vcpu p = { .u.credit2 = { 512, cap } };
     struct sim_unit *first;
 
     sim_begin(nr_cpus, policy);
-    sim_group(&groups[0], 512, cap);
+    sim_group(&groups[0], 0, 0);
     sim_group(&groups[1], 0, 0);
     first = add_hogs(&groups[0], vcpus);
+    assert_int_equal(sched_set_params(&groups[0], NULL, policy, &p), 0);
     add_hogs(&groups[1], others);
     sim_run(10 * SECOND);
     assert_about(used_by(first, vcpus), 10 * SECOND * cap / 100, 20);
