@@ -122,8 +122,8 @@ struct grant_mapping {
 
 /*
  * Begin to end @handle: fills in all of @m.  Nobody else can, until
- * grant_unmap_end(); that leaves the mapping as @flags (GNTMAP_host_map,
- * GNTMAP_device_map) say, and without any of them gives all back.
+ * grant_unmap_end(); its @flags are those of m->flags that stay, and with
+ * neither GNTMAP_host_map nor GNTMAP_device_map among them all is given back.
  *   GNTST_bad_handle  not a handle of @mapper's
  */
 int16_t must_check grant_unmap_begin(struct domain *mapper, grant_handle_t handle,

@@ -251,6 +251,19 @@ struct domain *machine_domain(domid_t id, uint32_t nr_vcpus)
     return d;
 }
 
+void machine_domain_free(struct domain *d)
+{
+    if (memory_part.free != NULL) {
+        memory_part.free(d);
+    }
+    for (uint32_t i = 0; i < d->max_vcpus; i++) {
+        free(d->vcpus[i]);
+    }
+    domains[d->id] = NULL;
+    free(d->vcpus);
+    free(d);
+}
+
 void machine_init(void)
 {
     static struct cpu more[MACHINE_CPUS];

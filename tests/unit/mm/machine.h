@@ -32,3 +32,6 @@ extern char machine_refusal[256];
 
 /* A domain with memory accounts, known to domain_get(). */
 struct domain *machine_domain(domid_t id, uint32_t nr_vcpus);
+
+/* The end of one that owns no frame any more. */
+void machine_domain_free(struct domain *d);
