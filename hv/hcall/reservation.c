@@ -62,7 +62,7 @@ static void log_no_memory(const struct extents *x)
  */
 static long alloc_extent(const struct extents *x, mfn_t *mfn)
 {
-    bool is_large = x->order > STEP_ORDER_MAX;
+    bool is_large = x->order > STEP_ORDER_MAX, is_dirty_left = is_large;
 
     for (;;) {
         *mfn = memory_alloc(x->d, x->order, x->address_bits,
@@ -70,11 +70,12 @@ static long alloc_extent(const struct extents *x, mfn_t *mfn)
         if (!mfn_eq(*mfn, MFN_INVALID)) {
             return 0;
         }
-        if (!is_large || pages_nr_free() < 1ull << x->order || !pages_scrub_batch()) {
+        if (!is_dirty_left || pages_nr_free() < 1ull << x->order) {
             log_no_memory(x);
             return -ENOMEM;
         }
-        if (preempt_pending()) {
+        is_dirty_left = pages_scrub_batch();
+        if (is_dirty_left && preempt_pending()) {
             return -ERESTART;
         }
     }
