@@ -70,32 +70,6 @@ static always_inline long map_one(struct domain *d, struct gnttab_map_grant_ref 
     return 0;
 }
 
-uint32_t hcall_grant_map(void *list, uint32_t nr, long *rc)
-{
-    struct domain *d = current()->domain;
-    struct gnttab_map_grant_ref *at = list;
-    uint32_t i;
-
-    for (i = 0; i < min(nr, MAP_BATCH); i++, at++) {
-        struct gnttab_map_grant_ref op;
-
-        if (copy_user_words(&op, at, WORDS(op)) != 0) {
-            *rc = -EFAULT;
-            break;
-        }
-        *rc = map_one(d, &op);
-        if (unlikely(*rc != 0)) {
-            break;
-        }
-        /* Status and handle, and the bus address. */
-        if (copy_user_words((uint64_t *)at + 2, (const uint64_t *)&op + 2, WORDS(op) - 2) != 0) {
-            *rc = -EFAULT;
-            break;
-        }
-    }
-    return i;
-}
-
 /* ---------------------------------------------------------------- unmap -- */
 
 /* An element of either operation: the second address is the one of the device, or the one to
@@ -152,6 +126,50 @@ static void end_batch(struct domain *d, const struct unmapping *batch, uint32_t 
     for (uint32_t i = 0; i < nr; i++) {
         grant_unmap_end(d, &batch[i].m, batch[i].flags);
     }
+}
+
+/* --- lists --- */
+
+/* The guest does not learn of a mapping: it must not be there. */
+static noinline void undo_map(struct domain *d, const struct gnttab_map_grant_ref *op)
+{
+    struct unmapping u;
+
+    if (op->status != GNTST_okay || grant_unmap_begin(d, op->handle, &u.m) != GNTST_okay) {
+        return;
+    }
+    u.flags = u.m.flags;
+    if (unmap_one(&u, op->host_addr, op->dev_bus_addr, 0) != GNTST_okay) {
+        log_guest(d->id, "cannot be told of a grant that it mapped, and keeps it");
+    }
+    end_batch(d, &u, 1);
+}
+
+uint32_t hcall_grant_map(void *list, uint32_t nr, long *rc)
+{
+    struct domain *d = current()->domain;
+    struct gnttab_map_grant_ref *at = list;
+    uint32_t i;
+
+    for (i = 0; i < min(nr, MAP_BATCH); i++, at++) {
+        struct gnttab_map_grant_ref op;
+
+        if (copy_user_words(&op, at, WORDS(op)) != 0) {
+            *rc = -EFAULT;
+            break;
+        }
+        *rc = map_one(d, &op);
+        if (unlikely(*rc != 0)) {
+            break;
+        }
+        /* Status and handle, and the bus address. */
+        if (copy_user_words((uint64_t *)at + 2, (const uint64_t *)&op + 2, WORDS(op) - 2) != 0) {
+            undo_map(d, &op);
+            *rc = -EFAULT;
+            break;
+        }
+    }
+    return i;
 }
 
 static always_inline uint32_t unmap_list(void *list, uint32_t nr, long *rc, bool is_replace)
