@@ -28,6 +28,7 @@ struct evtchn_table;
 struct grant_table;
 struct irq_domain;
 struct reservation_map;
+struct time_scale;
 struct watchdogs;
 
 enum domain_life {
@@ -71,6 +72,7 @@ struct domain {
     int64_t time_offset_s;       /* [l] its wall clock is ahead of ours */
     uint32_t tsc_mode;           /* [t] TSC_MODE_... */
     uint32_t tsc_incarnation;    /* [t] */
+    bool is_tsc_emulated;        /* [t] */
     uint32_t tsc_khz;            /* [t] 0: the machine's */
     uint64_t tsc_start_ns;       /* [t] system time at which its counter was zero */
     struct watchdogs *watchdogs; /* domain/watchdog.c; NULL: never asked for */
@@ -240,6 +242,20 @@ void domain_shutdown(struct domain *d, uint8_t reason);
 /* SCHEDOP_watchdog.  Positive: the number of a new one; -EINVAL, -ENOSPC, -ENOMEM. */
 long must_check domain_watchdog(struct domain *d, uint32_t id, uint32_t timeout_s);
 extern const struct domain_part watchdog_part;
+
+/* A domain's time stamp counter, as the toolstack tells of it (domain/tsc.c). */
+struct domain_tsc {
+    uint32_t mode;        /* TSC_MODE_... */
+    uint32_t khz;         /* 0: the machine's */
+    uint32_t incarnation; /* counts machines that it has been on */
+    uint64_t elapsed_ns;  /* since the counter was zero */
+};
+/* Before the domain runs.  -EINVAL. */
+int must_check domain_set_tsc(struct domain *d, const struct domain_tsc *t);
+void domain_get_tsc(const struct domain *d, struct domain_tsc *t);
+/* Of those with .is_tsc_emulated: the counter now, and a scale from it to system time. */
+uint64_t domain_read_tsc(const struct domain *d);
+struct time_scale domain_tsc_scale(const struct domain *d, uint64_t base_ns);
 
 /* Let a domain that is shut down go on where it was. */
 void domain_resume(struct domain *d);

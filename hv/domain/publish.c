@@ -67,6 +67,9 @@ static void publish_time(struct vcpu *v)
         return;
     }
     v->time_generation = generation;
+    if (unlikely(v->domain->is_tsc_emulated)) {
+        scale = domain_tsc_scale(v->domain, scale.base_ns);
+    }
     time_fill_guest(&v->info->time, &scale, time_tsc_is_stable());
     if (v->time_info_guest != 0 &&
         copy_to_guest(GUEST_PTR(v->time_info_guest), &v->info->time, sizeof(v->info->time)) != 0) {

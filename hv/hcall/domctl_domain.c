@@ -12,7 +12,6 @@
 #include "sys/log.h"
 #include "sys/options.h"
 #include "sys/softirq.h"
-#include "time/time.h"
 
 /* ------------------------------------------------------------- creating -- */
 
@@ -248,29 +247,24 @@ long domctl_set_address_size(struct domain *d, struct xen_domctl *op)
 
 long domctl_gettscinfo(struct domain *d, struct xen_domctl *op)
 {
-    bool is_native = d->tsc_mode == TSC_MODE_NEVER_EMULATE;
+    struct domain_tsc t;
 
-    op->u.tsc_info.tsc_mode = d->tsc_mode;
-    op->u.tsc_info.incarnation = d->tsc_incarnation;
-    op->u.tsc_info.gtsc_khz = is_native ? 0 : d->tsc_khz != 0 ? d->tsc_khz : time_tsc_khz();
-    op->u.tsc_info.elapsed_nsec = is_native ? 0 : time_now() - d->tsc_start_ns;
+    domain_get_tsc(d, &t);
+    op->u.tsc_info.tsc_mode = t.mode;
+    op->u.tsc_info.gtsc_khz = t.khz;
+    op->u.tsc_info.incarnation = t.incarnation;
+    op->u.tsc_info.elapsed_nsec = t.elapsed_ns;
     return 0;
 }
 
-/* The counter runs as it does: what it is multiplied by is told to each guest anew. */
 long domctl_settscinfo(struct domain *d, struct xen_domctl *op)
 {
-    const struct xen_domctl_tsc_info *t = &op->u.tsc_info;
+    const struct domain_tsc t = { .mode = op->u.tsc_info.tsc_mode,
+                                  .khz = op->u.tsc_info.gtsc_khz,
+                                  .incarnation = op->u.tsc_info.incarnation,
+                                  .elapsed_ns = op->u.tsc_info.elapsed_nsec };
 
-    if (t->tsc_mode > TSC_MODE_NEVER_EMULATE) {
-        log_warn("d%u: there is no mode %u of its time stamp counter", d->id, t->tsc_mode);
-        return -EINVAL;
-    }
-    d->tsc_mode = t->tsc_mode;
-    d->tsc_incarnation = t->incarnation + 1;
-    d->tsc_khz = t->gtsc_khz;
-    d->tsc_start_ns = time_now() - t->elapsed_nsec;
-    return 0;
+    return domain_set_tsc(d, &t);
 }
 
 /* All memory is one node. */

@@ -175,7 +175,7 @@ void pv_set_ts(struct vcpu *v, bool is_set)
 
 void pv_load_cr4(const struct vcpu *v)
 {
-    uint64_t cr4 = cpu_features.cr4 | v->pv.cr4;
+    uint64_t cr4 = cpu_features.cr4 | v->pv.cr4 | (v->domain->is_tsc_emulated ? CR4_TSD : 0);
 
     if (cr4 != read_cr4()) {
         write_cr4(cr4);

@@ -169,7 +169,7 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
     }
 }
 
-static void leaf_time(uint32_t subleaf, uint32_t out[4])
+static void leaf_time(const struct domain *d, uint32_t subleaf, uint32_t out[4])
 {
     struct time_scale scale;
     uint32_t generation;
@@ -177,11 +177,18 @@ static void leaf_time(uint32_t subleaf, uint32_t out[4])
     out[A] = out[B] = out[C] = out[D] = 0;
     switch (subleaf) {
     case 0:
-        out[A] = time_tsc_is_stable() ? 1u << 1 : 0; /* safe to use as it is */
-        out[C] = time_tsc_khz();
+        out[A] = d->is_tsc_emulated ? 1u : time_tsc_is_stable() ? 1u << 1 : 0; /* safe as it is */
+        out[B] = d->tsc_mode;
+        out[C] = d->tsc_khz != 0 ? d->tsc_khz : time_tsc_khz();
+        out[D] = d->tsc_incarnation;
         break;
     case 1:
         scale = time_scale_get(&generation);
+        if (d->is_tsc_emulated) {
+            scale = domain_tsc_scale(d, scale.base_ns);
+            out[A] = (uint32_t)d->tsc_start_ns;
+            out[B] = (uint32_t)(d->tsc_start_ns >> 32);
+        }
         out[C] = scale.mul;
         out[D] = (uint8_t)scale.shift;
         break;
@@ -193,7 +200,7 @@ static void leaf_time(uint32_t subleaf, uint32_t out[4])
     }
 }
 
-static void abi_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+static void abi_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     out[A] = out[B] = out[C] = out[D] = 0;
     switch (leaf - XEN_CPUID_FIRST_LEAF) {
@@ -212,7 +219,7 @@ static void abi_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         out[C] = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
         break;
     case 3:
-        leaf_time(subleaf, out);
+        leaf_time(v->domain, subleaf, out);
         break;
     case 5:
         /* Frame numbers of 32 bits are all there are: grant tables of version 1 do. */
@@ -270,7 +277,7 @@ void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t
     struct cpuid_regs r;
 
     if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_LEAF_MAX - XEN_CPUID_FIRST_LEAF) {
-        abi_leaf(leaf, subleaf, out);
+        abi_leaf(v, leaf, subleaf, out);
         return;
     }
     r = cpuid(leaf, subleaf);

@@ -99,7 +99,7 @@ int pv_read_msr(struct emul_ctxt *c, uint32_t msr, uint64_t *val)
         *val = APIC_BASE_SHOWN | (v->id == 0 ? APIC_BASE_BSP : 0);
         return EMUL_OK;
     case MSR_TSC:
-        *val = rdtsc();
+        *val = v->domain->is_tsc_emulated ? domain_read_tsc(v->domain) : rdtsc();
         return EMUL_OK;
     case MSR_TSC_AUX:
         if (!cpu_has(FEATURE_RDTSCP)) {

@@ -184,7 +184,7 @@ static int read_tsc(struct emul_ctxt *c, uint64_t *tsc, uint32_t *aux)
     if (!c->is_kernel && (v->pv.cr4 & CR4_TSD)) {
         return EMUL_UNHANDLEABLE;
     }
-    *tsc = rdtsc();
+    *tsc = v->domain->is_tsc_emulated ? domain_read_tsc(v->domain) : rdtsc();
     *aux = v->pv.tsc_aux;
     return EMUL_OK;
 }
