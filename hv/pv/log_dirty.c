@@ -180,14 +180,15 @@ static uint64_t *find_entry(uint64_t cr3, uint64_t va)
     return &table[pte_index(va, 1)];
 }
 
-bool mmu_log_fault(struct vcpu *v, uint64_t va)
+bool mmu_log_fault(struct vcpu *v, uint64_t cr3, uint64_t va)
 {
-    uint64_t cr3 = v->in_kernel ? v->pv.cr3_kernel : v->pv.cr3_user, *entry;
     struct domain *d = v->domain;
     bool is_done = false;
     struct pt_ctx c;
+    uint64_t *entry;
 
-    if (!READ_ONCE(d->log.was_kept) || !pv_address_ok(va) || !is_kernel_address(v, va)) {
+    if (!READ_ONCE(d->log.was_kept) || !pv_address_ok(va) || !is_kernel_address(v, va) ||
+        cr3 == 0 || (cr3 != v->pv.cr3_kernel && cr3 != v->pv.cr3_user)) {
         return false;
     }
     pt_begin(&c, d, d->id);

@@ -151,9 +151,9 @@ void mmu_log_end(struct domain *d);
 
 /*
  * @v, which is current, or we for it, could not write to @va, which is mapped
- * read-only.  True: it may be tried again.
+ * read-only by the L4 at @cr3.  True: it may be tried again.
  */
-bool mmu_log_fault(struct vcpu *v, uint64_t va);
+bool mmu_log_fault(struct vcpu *v, uint64_t cr3, uint64_t va);
 
 /* Once, at start, with the processor's features known. */
 void mmu_init(void);

@@ -86,7 +86,7 @@ static void trap_gp(struct vcpu *v)
 
 bool pv_fault_in_hv(uint64_t va)
 {
-    return !current()->is_idle && mmu_log_fault(current(), va);
+    return !current()->is_idle && mmu_log_fault(current(), this_cpu()->cr3, va);
 }
 
 static void trap_pf(struct vcpu *v)
@@ -100,7 +100,7 @@ static void trap_pf(struct vcpu *v)
             return;
         }
     } else if ((error & (PF_PRESENT_WRITE | PFEC_RESERVED)) == PF_PRESENT_WRITE && v->in_kernel &&
-               (mmu_log_fault(v, addr) || pv_emulate_pt_write(v, addr))) {
+               (mmu_log_fault(v, this_cpu()->cr3, addr) || pv_emulate_pt_write(v, addr))) {
         return;
     }
     pv_inject_page_fault(v, addr, error & ~PFEC_RESERVED);

@@ -650,8 +650,7 @@ static long op_write(void)
     struct vcpu *v = guest->vcpus[0];
     uint64_t va = random_va(), e = mmu_walk(v->pv.cr3_kernel, va);
 
-    v->in_kernel = true;
-    if (!(e & PTE_RW) && v->pv.cr3_kernel && mmu_log_fault(v, va)) {
+    if (!(e & PTE_RW) && v->pv.cr3_kernel && mmu_log_fault(v, v->pv.cr3_kernel, va)) {
         e = mmu_walk(v->pv.cr3_kernel, va);
         assert_true(e & PTE_RW);
     }
