@@ -63,6 +63,10 @@ def pytest_runtest_teardown(item, nextitem):
         KEPT.drop()
 
 
+def pytest_sessionfinish():
+    KEPT.drop()
+
+
 @pytest.fixture
 def dom0(request, tmp_path_factory):
     settings = request.module.MACHINE

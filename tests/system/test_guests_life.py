@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-MACHINE = {"smp": 1}
+MACHINE = {"smp": 2}
 
 CONSOLE = "/var/log/xen/console/guest-{}.log"
 
@@ -90,7 +90,7 @@ def test_a_crash_is_seen_and_kept_for_inspection(dom0):
     guest = dom0.create("crash", on_crash="preserve")
     guest.wait_up()
     guest.tell("echo c >/proc/sysrq-trigger")
-    dom0.until("xl list crash | grep -q -- ---c-")
+    dom0.until("xl list crash | grep -q ' [-r][-b]--*s*c'")
     dom0.sh("xl dump-core crash /var/tmp/work/core")
     check_core(dom0, "/var/tmp/work/core")
     guest.destroy()
@@ -99,11 +99,12 @@ def test_a_crash_is_seen_and_kept_for_inspection(dom0):
 def test_a_crash_ends_a_guest_or_starts_it_anew(dom0):
     dom0.create_tiny("crash", "crash", on_crash="destroy")
     dom0.until("! xl domid crash")
-    # xl restarts no guest that ends within ten seconds.
-    guest = dom0.create_tiny("crash", "crash", "-p", on_crash="restart")
-    was = guest.info()["id"]
-    dom0.sh("sleep 11; xl unpause crash")
-    dom0.until(f"[ $(xl domid crash) -gt {was} ]")
+    dom0.sh("cp /t/tiny.elf /tmp/work/tiny.elf")
+    dom0.create_tiny("crash", "crash", kernel="/tmp/work/tiny.elf", on_crash="restart")
+    was = int(dom0.until("xl domid crash"))
+    dom0.until(f"[ $(xl domid crash) -ge {was + 2} ]", 120)
+    # Once and again; until its kernel is gone.
+    dom0.sh("rm /tmp/work/tiny.elf")
     dom0.until("! xl domid crash")
 
 

@@ -6,7 +6,7 @@ import re
 
 from toolstack import VERSIONS
 
-MACHINE = {"smp": 1}
+MACHINE = {"smp": 2}
 
 
 def test_a_guest_has_a_console_and_ends_when_asked(dom0):

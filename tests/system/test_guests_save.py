@@ -8,7 +8,7 @@ import pytest
 from machine import IS_OURS
 
 pytestmark = pytest.mark.full
-MACHINE = {"smp": 1}
+MACHINE = {"smp": 2}
 
 FILE = "/var/tmp/work/image"
 
