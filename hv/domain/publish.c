@@ -23,6 +23,7 @@ void vcpu_state_changed(struct sched_unit *u, int runstate, uint64_t now)
     struct vcpu *v = container_of(u, struct vcpu, unit);
     struct vcpu_runstate_info *r = &v->runstate;
 
+    now = max(now, r->state_entry_time); /* set by a CPU whose clock may be a little ahead */
     r->time[r->state] += now - r->state_entry_time;
     r->state_entry_time = now;
     r->state = effective_state(v, runstate);

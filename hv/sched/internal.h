@@ -160,6 +160,15 @@ void queue_limit_unit(struct sched_unit *u, bool is_limited);
 /* @u gives up a CPU that was its own. */
 void release_tenancy(struct run_queue *q, struct sched_unit *u);
 
+/* ----- pool.c, group.c ----- */
+
+/* The pool of this number; NULL: none.  pools_lock held, here and below. */
+struct sched_pool *pool_find(uint32_t id);
+/* @p has lost a CPU: have all its units be where they may run. */
+void pool_settle_units(struct sched_pool *p);
+/* Tell the log of the groups some of whose units had to be let run on any CPU. */
+void pool_report_freed(struct sched_pool *p);
+
 /* ----- place.c: where a unit goes ----- */
 
 /* May one of @q's CPUs run @u? */
