@@ -123,16 +123,17 @@ static int64_t read_v2(const union grant_entry_v2 *e, bool is_part, struct grant
 }
 
 /* The same; if it fails the bits @old are left. */
-static int64_t mark_v2(const struct grant_table *t, const struct use *u, uint16_t old)
+static int64_t mark_v2(const struct grant_table *t, const struct use *u, grant_ref_t ref,
+                       uint16_t old)
 {
-    const union grant_entry_v2 *e = grant_entry_v2(t, u->ref);
+    const union grant_entry_v2 *e = grant_entry_v2(t, ref);
     uint32_t was, now = READ_ONCE(*(const uint32_t *)e);
     int64_t rc = GNTST_general_error;
 
     for (unsigned int tries = MARK_TRIES;
          tries > 0 && lends(now, u->user, u->is_write, u->range != NULL); tries--) {
         was = now;
-        __atomic_store_n(grant_status(t, u->ref), old | use_bits(u->is_write), __ATOMIC_SEQ_CST);
+        __atomic_store_n(grant_status(t, ref), old | use_bits(u->is_write), __ATOMIC_SEQ_CST);
         now = READ_ONCE(*(const uint32_t *)e);
         if (now == was) {
             rc = read_v2(e, now & GTF_sub_page, u->range);
@@ -140,7 +141,7 @@ static int64_t mark_v2(const struct grant_table *t, const struct use *u, uint16_
         }
     }
     if (rc < 0) {
-        WRITE_ONCE(*grant_status(t, u->ref), old);
+        WRITE_ONCE(*grant_status(t, ref), old);
     }
     return rc;
 }
@@ -148,13 +149,15 @@ static int64_t mark_v2(const struct grant_table *t, const struct use *u, uint16_
 static int64_t mark(const struct grant_table *t, uint32_t version, const struct use *u,
                     uint16_t old)
 {
+    uint64_t nr = READ_ONCE(t->nr_frames) * GRANT_V2_PER_FRAME;
+
     if (version == 1) {
         return mark_v1(grant_entry_v1(t, u->ref), u->user, u->is_write);
     }
-    if (u->ref >= READ_ONCE(t->nr_frames) * GRANT_V2_PER_FRAME) {
+    if (u->ref >= nr) {
         return GNTST_bad_gntref;
     }
-    return mark_v2(t, u, old);
+    return mark_v2(t, u, (grant_ref_t)array_index_nospec(u->ref, nr), old);
 }
 
 /* Of the bits @old only @left are to be set any more. */
