@@ -33,6 +33,9 @@
  *    included, and the page must not become writable again behind the kernel's
  *    back.  So faults at user addresses are the kernel's own.  It finds the page
  *    private and makes the entry writable, or copies it: right both times.
+ *    (Linux before 5.19 copies private pages too, while a device reads into
+ *    them for the process, which then misses what was read: their own bug with
+ *    whatever takes the right to write away for a while.)
  *
  * Which is which?  Addresses in the upper half are the kernel's, and all of a
  * kernel that has no user page table.
