@@ -10,6 +10,7 @@
 #include "boot/start.h"
 #include "builder/build_dom0.h"
 #include "domain/domain.h"
+#include "domain/part.h"
 #include "domain/memory.h"
 #include "drivers/acpi.h"
 #include "drivers/console.h"

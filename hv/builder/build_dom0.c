@@ -9,6 +9,7 @@
  */
 #include "builder/build_dom0.h"
 
+#include "domain/part.h"
 #include <xen/elfnote.h>
 
 #include "builder/dom0.h"

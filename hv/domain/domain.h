@@ -24,6 +24,7 @@
 
 #define DOMAIN_MAX_VCPUS 512u
 
+struct domain_part; /* domain/part.h */
 struct evtchn_table;
 struct grant_table;
 struct irq_domain;
@@ -118,59 +119,6 @@ struct domain {
 
 #define DRAIN_NONE 0xffffffffu
 
-struct domain_config;
-
-/* A part of a domain that another folder keeps. */
-struct domain_part {
-    const char *name;
-    /* Make the part of a new domain; may be NULL. */
-    int (*create)(struct domain *d, const struct domain_config *config);
-    /* Make its part of a new vCPU; may be NULL. */
-    int (*vcpu_create)(struct vcpu *v);
-    /*
-     * Give back what the dying @d holds by this part; none of its vCPUs runs
-     * any more, and @d->life, which is set before, keeps it from holding more
-     * (destroy.c).  0, or -ERESTART: there is more.  May be NULL.
-     */
-    int (*destroy_step)(struct domain *d);
-    /*
-     * Free what is left when nobody can reach @v (@d) any more, also of one
-     * whose creation failed half-way or before this part's.  May be NULL.
-     */
-    void (*vcpu_free)(struct vcpu *v);
-    void (*free)(struct domain *d);
-};
-
-/* main.c's list of parts in order of creation, ended by NULL; they go in the opposite order. */
-extern const struct domain_part *const domain_parts[];
-
-struct domain_config {
-    domid_t id; /* DOMID_INVALID: the lowest free one above the last that was chosen */
-    bool is_privileged, is_hardware, is_xenstore, is_msr_relaxed;
-    xen_domain_handle_t handle;
-    uint32_t max_vcpus;       /* 1 .. DOMAIN_MAX_VCPUS */
-    uint32_t pool_id;         /* of the CPUs it runs on */
-    uint32_t max_evtchn_port; /* highest port it may use */
-    uint32_t max_grant_frames, max_maptrack_frames;
-    uint32_t max_grant_version; /* 0: what the command line says */
-};
-
-/*
- * A new domain, paused once, with no vCPUs and one reference, which is
- * domain_kill()'s to drop.  -EINVAL, -EEXIST (the number is taken), -ESRCH (the
- * pool), -ENOMEM.
- */
-int must_check domain_create(const struct domain_config *config, struct domain **dp);
-
-/*
- * Make an end of @d, which the caller does not belong to: 0, it is DEAD and will
- * be freed when the last reference goes, or -ERESTART: call again.  One caller
- * at a time ([t]); no lock is held.
- */
-int must_check domain_kill(struct domain *d);
-/* For SOFTIRQ_DOMAIN: free domains that nobody refers to. */
-void domain_softirq(void);
-
 /* Take a reference to the domain @id (DOMID_SELF: the caller's).  NULL: no such one. */
 struct domain *domain_get(domid_t id);
 /* The same for the first one with a number >= @id, dying ones included.  NULL: none. */
@@ -183,10 +131,8 @@ void domain_hold(struct domain *d);
 /* Drop one; any lock may be held. */
 void domain_put(struct domain *d);
 
-/* Create vCPU @id, offline.  Holds: nothing.  -EINVAL, -EEXIST, -ENOMEM. */
-int must_check vcpu_create(struct domain *d, uint32_t id);
-struct vcpu *domain_vcpu(const struct domain *d,
-                         uint32_t id); /* NULL: none; safe against any @id */
+/* NULL: none; safe against any @id */
+struct vcpu *domain_vcpu(const struct domain *d, uint32_t id);
 
 /* Stop a vCPU / all of a domain from running until unpaused as often; the sync form waits until off
  * its CPU. */
@@ -231,9 +177,6 @@ void domain_publish_wallclock(struct domain *d);
 /* @v's run state up to now, as its guest may see it. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *r);
 
-/* The idle vCPU of @cpu, made while that CPU is brought up.  -ENOMEM. */
-int must_check vcpu_create_idle(unsigned int cpu);
-
 /* SCHEDOP_shutdown, no lock held: park all vCPUs, record @reason, tell dom0; for dom0 itself the
  * machine follows.
  */
@@ -269,10 +212,3 @@ extern struct vcpu_info vcpu_info_none;
 #define for_each_vcpu(d, v, i)                                                                     \
     for ((i) = 0; (i) < (d)->max_vcpus; (i)++)                                                     \
         if (((v) = (d)->vcpus[i]) != NULL)
-
-/* What machine-wide answers a shutdown of dom0 asks for.  Supplied by main.c. */
-struct domain_host_ops {
-    noreturn void (*hardware_domain_gone)(uint8_t reason);
-    void (*raise_dom_exc)(void); /* VIRQ_DOM_EXC to its handler: a domain's state changed */
-};
-extern const struct domain_host_ops domain_host_ops;

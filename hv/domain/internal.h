@@ -2,7 +2,7 @@
 /* What the files of domain/ share about a domain's beginning and end. */
 #pragma once
 
-#include "domain/domain.h"
+#include "domain/part.h"
 
 /*
  * A struct domain, zero but for its number @id (DOMID_INVALID: one is chosen),

@@ -8,6 +8,7 @@
  * only, and keeping the map costs nothing while it lives.
  */
 #include "domain/memory.h"
+#include "domain/part.h"
 
 #include "lib/bits.h"
 #include "mm/frame_use.h"

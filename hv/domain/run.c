@@ -8,6 +8,7 @@
  * resumes or destroys it.
  */
 #include "domain/domain.h"
+#include "domain/part.h"
 
 #include <xen/sched.h>
 

@@ -4,6 +4,7 @@
  * SHUTDOWN_watchdog, for its toolstack to do something about.
  */
 #include "domain/domain.h"
+#include "domain/part.h"
 
 #include <xen/sched.h>
 

@@ -16,6 +16,7 @@
  */
 #include "event/internal.h"
 
+#include "domain/part.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "sys/log.h"

@@ -7,6 +7,7 @@
  */
 #include "grant/internal.h"
 
+#include "domain/part.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "mm/phys.h"

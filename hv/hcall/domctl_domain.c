@@ -2,6 +2,7 @@
 /* domctl: domains as wholes: made, described, paused, ended. */
 #include "hcall/domctl.h"
 
+#include "domain/part.h"
 #include "grant/grant.h"
 #include "guest/guest.h"
 #include "hcall/info.h"

@@ -5,6 +5,7 @@
 #include "pv/mmu.h"
 #include "pv/pv.h"
 
+#include "domain/part.h"
 /* Events are closed by now, so nobody writes there. */
 static void drop_vcpu_info(struct vcpu *v)
 {

@@ -20,6 +20,7 @@
 #include "builder/unpack.h"
 #include "builder/workspace.h"
 #include "domain/memory.h"
+#include "domain/part.h"
 #include "mm/heap.h"
 #include "mm/init.h"
 #include "mm/m2p.h"

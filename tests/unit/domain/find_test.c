@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "domain/internal.h"
+#include "domain/part.h"
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
 #include "sys/softirq.h"

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "event/fake.h"
+#include "domain/part.h"
 
 enum {
     NR_PORTS = 300, /* of the model; both domains may have so many */

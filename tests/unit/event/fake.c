@@ -2,6 +2,7 @@
 /* What event/fake.h promises. */
 #include "event/fake.h"
 
+#include "domain/part.h"
 #include <assert.h>
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>

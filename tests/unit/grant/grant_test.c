@@ -21,6 +21,7 @@
 #include "grant/threads.h"
 #include "mm/machine.h"
 #include "mm/phys.h"
+#include "domain/part.h"
 
 static uint32_t random32(void *state)
 {

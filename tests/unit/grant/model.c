@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "domain/memory.h"
+#include "domain/part.h"
 #include "grant/internal.h"
 #include "mm/frame_use.h"
 #include "mm/machine.h"

@@ -21,6 +21,7 @@
 #include "x86/features.h"
 #include "x86/paging.h"
 #include "x86/smp.h"
+#include "domain/part.h"
 
 struct boot_info boot_info;
 struct cpu_features cpu_features = { .phys_bits = 40 };
