@@ -109,6 +109,7 @@ def test_a_crash_ends_a_guest_or_starts_it_anew(dom0):
 
 
 def test_a_crash_leaves_a_core(dom0):
+    dom0.sh("mkdir -p /var/lib/xen/dump")
     dom0.create_tiny("crash", "crash", on_crash="coredump-destroy")
     dom0.until("! xl domid crash")
     core = dom0.sh("ls /var/lib/xen/dump/*crash*")

@@ -93,3 +93,17 @@ def test_a_guest_that_outgrows_itself(dom0):
     assert guest.info()["mem"] <= 112 and guest.info()["vcpus"] == 1
     guest.sh("nproc | grep -x 1")
     guest.destroy()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("command, sentence", [
+    ("cpupool-cpu-remove Pool-0 7", r"cannot remove a CPU from CPU pool 0 \(error \d+\): .*CPU 7"),
+    ("vcpu-pin Domain-0 9 0", r"d0: affinity of vCPU 9 cannot be set \(error \d+\)"),
+    ("create -p /t/tiny.cfg vcpus=8193", r"a domain cannot be created: no such number of vCPUs \(0x2001\)"),
+])
+def test_a_refusal_leaves_a_sentence(dom0, command, sentence):
+    """With domain, operation, cause and numbers."""
+    dom0.sh("printf 'name=\"no\"\\ntype=\"pv\"\\nkernel=\"/t/tiny.elf\"\\nmemory=8\\n' >/t/tiny.cfg")
+    dom0.sh("xl dmesg -c >/dev/null")
+    dom0.sh(f"! xl {command} >/dev/null 2>&1")
+    assert re.search(sentence, dom0.log()), dom0.log()
