@@ -4,6 +4,8 @@
 import hashlib
 import re
 
+import pytest
+
 from toolstack import VERSIONS
 
 MACHINE = {"smp": 2}
@@ -68,6 +70,7 @@ def test_a_disk_holds_what_was_written(dom0):
     guest.shutdown()
 
 
+@pytest.mark.full
 def test_disks_and_cards_come_and_go_while_a_guest_runs(dom0):
     dom0.sh("head -c 4m /dev/urandom >/var/tmp/work/more")
     guest = dom0.create("plug")
@@ -84,6 +87,7 @@ def test_disks_and_cards_come_and_go_while_a_guest_runs(dom0):
     guest.shutdown()
 
 
+@pytest.mark.full
 def test_a_kernel_from_the_guests_own_disk(dom0):
     """GRUB is the guest's first kernel; it reads its menu and the second one from the disk."""
     guest = dom0.create("grub", kernel="/t/grub-x86_64-xen.bin", ramdisk="", memory=160,
