@@ -23,7 +23,7 @@ OVMF = "/usr/share/OVMF"
 HYPERVISOR_LINE = re.compile(r"\((?:mansio|XEN|d\d+(?:v\d+)?)\) [^\n]*(?:\n|\Z)")
 
 # Emulation on a busy machine is slow; nothing waits this long when all is well.
-DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "120"))
+DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "300"))
 
 # A file that gets all consoles' output while it comes.
 CONSOLE_LOG = os.environ.get("MANSIO_TEST_CONSOLE")

@@ -10,6 +10,7 @@ MACHINE = {"smp": 2}
 CONSOLE = "/var/log/xen/console/guest-{}.log"
 
 
+@pytest.mark.full
 def test_a_paused_guest_stands_still(dom0):
     guest = dom0.create_tiny("life", "spin")
     dom0.sh("sleep 1; xl pause life")
@@ -51,6 +52,7 @@ def test_vcpus_and_memory_come_and_go(dom0):
     guest.shutdown()
 
 
+@pytest.mark.full
 def test_keys_and_interrupts_from_outside(dom0):
     guest = dom0.create("keys")
     guest.wait_up()
@@ -75,6 +77,7 @@ def check_core(dom0, file):
         dom0.sh(f"grep -a -q '{word}' {file}", 200)
 
 
+@pytest.mark.full
 def test_a_reboot_makes_a_new_domain(dom0):
     guest = dom0.create("again")
     guest.wait_up()
@@ -86,6 +89,7 @@ def test_a_reboot_makes_a_new_domain(dom0):
     guest.shutdown()
 
 
+@pytest.mark.full
 def test_a_crash_is_seen_and_kept_for_inspection(dom0):
     guest = dom0.create("crash", on_crash="preserve")
     guest.wait_up()
@@ -96,6 +100,7 @@ def test_a_crash_is_seen_and_kept_for_inspection(dom0):
     guest.destroy()
 
 
+@pytest.mark.full
 def test_a_crash_ends_a_guest_or_starts_it_anew(dom0):
     dom0.create_tiny("crash", "crash", on_crash="destroy")
     dom0.until("! xl domid crash")
@@ -108,6 +113,7 @@ def test_a_crash_ends_a_guest_or_starts_it_anew(dom0):
     dom0.until("! xl domid crash")
 
 
+@pytest.mark.full
 def test_a_crash_leaves_a_core(dom0):
     dom0.sh("mkdir -p /var/lib/xen/dump")
     dom0.create_tiny("crash", "crash", on_crash="coredump-destroy")
@@ -118,6 +124,7 @@ def test_a_crash_leaves_a_core(dom0):
     dom0.sh("rm /var/lib/xen/dump/*")
 
 
+@pytest.mark.full
 def test_a_running_guest_is_destroyed(dom0):
     guest = dom0.create("end", vcpus=2)
     guest.wait_up()
@@ -128,6 +135,7 @@ def test_a_running_guest_is_destroyed(dom0):
         dom0.create("end", options).destroy()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("cycles", [6, pytest.param(200, marks=pytest.mark.full)])
 def test_nothing_stays_of_guests_made_and_destroyed(dom0, cycles):
     """Every counter is back: free memory to the KiB, event channels, domains, the store."""
@@ -140,6 +148,7 @@ def test_nothing_stays_of_guests_made_and_destroyed(dom0, cycles):
     dom0.until(f"count | grep -Fx '{before}' || {{ count; false; }}")
 
 
+@pytest.mark.full
 def test_shells_in_parallel(dom0):
     """Three shells create and destroy guests at the same time."""
     one = ("printf 'name=\"p%s\"\\ntype=\"pv\"\\nkernel=\"/t/tiny.elf\"\\nmemory=16\\n' $s >/tmp/p$s.cfg; "
