@@ -451,14 +451,25 @@ bool pages_scrub_batch(void)
     return true;
 }
 
+/* Under the lock, or a page between two counts would be in neither. */
+static uint64_t sum_with_scrub(const uint64_t *count)
+{
+    uint64_t sum;
+
+    spin_lock(&pages_lock);
+    sum = *count + nr_in_scrub;
+    spin_unlock(&pages_lock);
+    return sum;
+}
+
 uint64_t pages_nr_free(void)
 {
-    return READ_ONCE(nr_free) + READ_ONCE(nr_in_scrub);
+    return sum_with_scrub(&nr_free);
 }
 
 uint64_t pages_nr_dirty(void)
 {
-    return READ_ONCE(nr_dirty) + READ_ONCE(nr_in_scrub);
+    return sum_with_scrub(&nr_dirty);
 }
 
 uint64_t pages_nr_total(void)
