@@ -42,7 +42,7 @@ def test_files_cross_the_bridge_whole(dom0):
 
 
 def test_a_disk_under_load_keeps_its_data(dom0):
-    file = "/var/tmp/work/disk"
+    file = "/var/tmp/guests/disk"
     dom0.sh(f"truncate -s 64M {file}")
     guest = dom0.create("load", vcpus=2, memory=160,
                         disk=[f"format=raw,vdev=xvda,access=rw,target={file}"])
@@ -58,9 +58,9 @@ def test_a_disk_under_load_keeps_its_data(dom0):
 
 def test_a_guest_dies_while_its_pages_are_mapped(dom0):
     """In the midst of writing and sending: all it had comes back."""
-    dom0.sh("truncate -s 64M /var/tmp/work/disk")
+    dom0.sh("truncate -s 64M /var/tmp/guests/disk")
     for _ in range(2):
-        guest = dom0.create("dies", disk=["format=raw,vdev=xvda,access=rw,target=/var/tmp/work/disk"], **card(13))
+        guest = dom0.create("dies", disk=["format=raw,vdev=xvda,access=rw,target=/var/tmp/guests/disk"], **card(13))
         guest.wait_up()
         guest.sh("(while :; do dd if=/dev/zero of=/dev/xvda bs=1M count=64 2>/dev/null; done) & "
                  "ping -f -s 20000 10.77.0.1 >/dev/null 2>&1 & "
@@ -70,8 +70,8 @@ def test_a_guest_dies_while_its_pages_are_mapped(dom0):
 
 
 def test_a_disk_taken_away_under_load_and_given_again(dom0):
-    dom0.sh("truncate -s 32M /var/tmp/work/disk; truncate -s 32M /var/tmp/work/other")
-    disk = "format=raw,vdev={},access=rw,target=/var/tmp/work/{}"
+    dom0.sh("truncate -s 32M /var/tmp/guests/disk; truncate -s 32M /var/tmp/guests/other")
+    disk = "format=raw,vdev={},access=rw,target=/var/tmp/guests/{}"
     guest = dom0.create("disk", disk=[disk.format("xvda", "disk"), disk.format("xvdb", "other")])
     guest.wait_up()
     guest.tell("while dd if=/dev/zero of=/dev/xvdb bs=64k count=200 2>/dev/null; do :; done; echo ended >/tmp/e")

@@ -42,9 +42,9 @@ def test_a_hundred_idle_guests(dom0):
 def test_an_hour_of_two_guests_under_load(dom0):
     guests = []
     for number in (11, 12):
-        dom0.sh(f"truncate -s 16M /var/tmp/work/disk{number}")
+        dom0.sh(f"truncate -s 16M /var/tmp/guests/disk{number}")
         guest = dom0.create(f"load{number}", vcpus=2, memory=160,
-                            disk=[f"format=raw,vdev=xvda,access=rw,target=/var/tmp/work/disk{number}"],
+                            disk=[f"format=raw,vdev=xvda,access=rw,target=/var/tmp/guests/disk{number}"],
                             vif=[f"bridge=xenbr0,mac=00:16:3e:77:00:{number}"],
                             extra=f"test.ip=10.77.0.{number}/24")
         guest.wait_up()
@@ -74,9 +74,9 @@ def saved(image, directory, carry):
         guest.sh("head -c 8m /dev/urandom >/tmp/state")
         guest.sh("(while :; do echo >>/tmp/ticks; usleep 200000; done) &")
         want = guest.sh("sha256sum </tmp/state")
-        pc.sh("xl save carry /var/tmp/work/image", 400)
-        pc.sh("dd if=/var/tmp/work/image of=/dev/vdd bs=1M conv=sync,fsync 2>/dev/null", 400)
-        return pc.sh("stat -c %s /var/tmp/work/image"), want
+        pc.sh("xl save carry /var/tmp/guests/image", 400)
+        pc.sh("dd if=/var/tmp/guests/image of=/dev/vdd bs=1M conv=sync,fsync 2>/dev/null", 400)
+        return pc.sh("stat -c %s /var/tmp/guests/image"), want
 
 
 @pytest.mark.ours
@@ -93,13 +93,13 @@ def test_streams_pass_between_hypervisors(tmp_path, ways):
     size, want = saved(first, tmp_path / "from", carry)
     with Toolstack(tmp_path / "to", image=second, args=drive("carry", carry)) as pc:
         pc.wait_shell()
-        pc.sh(f"head -c {size} /dev/vdd >/var/tmp/work/image; xl restore /var/tmp/work/image", 400)
+        pc.sh(f"head -c {size} /dev/vdd >/var/tmp/guests/image; xl restore /var/tmp/guests/image", 400)
         guest = pc.guest("carry")
         assert guest.sh("sha256sum </tmp/state") == want
         ticks = guest.sh("wc -l </tmp/ticks")
         guest.sh(f"until [ $(wc -l </tmp/ticks) -gt {ticks} ]; do usleep 100000; done")
         assert guest.sh("nproc") == "2"
-        pc.sh("xl save carry /var/tmp/work/again", 400)
-        pc.sh("xl restore /var/tmp/work/again", 400)
+        pc.sh("xl save carry /var/tmp/guests/again", 400)
+        pc.sh("xl restore /var/tmp/guests/again", 400)
         guest.shutdown()
         pc.check_nothing_left()

@@ -62,8 +62,8 @@ def test_keys_and_interrupts_from_outside(dom0):
     assert nmi == "0"
     dom0.sh("xl sysrq keys h")
     guest.sh("until dmesg | grep -q 'sysrq: HELP'; do usleep 100000; done")
-    dom0.sh("xl dump-core keys /var/tmp/work/core")
-    check_core(dom0, "/var/tmp/work/core")
+    dom0.sh("xl dump-core keys /var/tmp/guests/core")
+    check_core(dom0, "/var/tmp/guests/core")
     # A core of one that runs is a look at it, not its end.
     guest.sh("true")
     guest.destroy()
@@ -95,8 +95,8 @@ def test_a_crash_is_seen_and_kept_for_inspection(dom0):
     guest.wait_up()
     guest.tell("echo c >/proc/sysrq-trigger")
     dom0.until("xl list crash | grep -q ' [-r][-b]--*s*c'")
-    dom0.sh("xl dump-core crash /var/tmp/work/core")
-    check_core(dom0, "/var/tmp/work/core")
+    dom0.sh("xl dump-core crash /var/tmp/guests/core")
+    check_core(dom0, "/var/tmp/guests/core")
     guest.destroy()
 
 

@@ -10,9 +10,9 @@ MACHINE = {"smp": 2}
 
 # What is wrong, the settings, and what `xl create` says.
 CASES = {
-    "noise for a kernel": ({"kernel": "/var/tmp/work/noise"}, "xc_dom|kernel"),
-    "a kernel cut short": ({"kernel": "/var/tmp/work/short"}, "xc_dom|kernel"),
-    "a kernel with a bit changed": ({"kernel": "/var/tmp/work/flipped"}, "xc_dom|kernel"),
+    "noise for a kernel": ({"kernel": "/var/tmp/guests/noise"}, "xc_dom|kernel"),
+    "a kernel cut short": ({"kernel": "/var/tmp/guests/short"}, "xc_dom|kernel"),
+    "a kernel with a bit changed": ({"kernel": "/var/tmp/guests/flipped"}, "xc_dom|kernel"),
     "no such kernel": ({"kernel": "/none"}, "No such file|kernel"),
     "no such initramfs": ({"ramdisk": "/none"}, "No such file|ramdisk"),
     "more memory than there is": ({"memory": 100000}, "memory"),
@@ -36,7 +36,7 @@ MAY_START = {"the same disk twice", "maxmem below memory"}
 @pytest.fixture(name="files")
 def fixture_files(dom0):
     """Kernels that are none."""
-    dom0.sh("cd /var/tmp/work; head -c 3m /dev/urandom >noise; head -c 200K /guests/vmlinuz-6.1 >short")
+    dom0.sh("cd /var/tmp/guests; head -c 3m /dev/urandom >noise; head -c 200K /guests/vmlinuz-6.1 >short")
     dom0.sh("cp /guests/vmlinuz-6.1 flipped; spoil flipped flip 7000000; cd /")
 
 

@@ -51,7 +51,7 @@ def test_two_kernels_side_by_side_and_talking(dom0):
 
 def test_a_disk_holds_what_was_written(dom0):
     """All of it read, some of it written, and the other side's view of both."""
-    file = "/var/tmp/work/disk"
+    file = "/var/tmp/guests/disk"
     dom0.sh(f"head -c 16m /dev/urandom >{file}; head -c 1m /dev/urandom >{file}.ro")
     guest = dom0.create("disk", disk=[f"format=raw,vdev=xvda,access=rw,target={file}",
                                       f"format=raw,vdev=xvdb,access=ro,target={file}.ro"])
@@ -72,12 +72,12 @@ def test_a_disk_holds_what_was_written(dom0):
 
 @pytest.mark.full
 def test_disks_and_cards_come_and_go_while_a_guest_runs(dom0):
-    dom0.sh("head -c 4m /dev/urandom >/var/tmp/work/more")
+    dom0.sh("head -c 4m /dev/urandom >/var/tmp/guests/more")
     guest = dom0.create("plug")
     guest.wait_up()
-    dom0.sh("xl block-attach plug format=raw,vdev=xvdc,access=rw,target=/var/tmp/work/more")
+    dom0.sh("xl block-attach plug format=raw,vdev=xvdc,access=rw,target=/var/tmp/guests/more")
     guest.sh("while ! [ -b /dev/xvdc ]; do usleep 100000; done")
-    assert guest.sh("sha256sum </dev/xvdc") == dom0.sh("sha256sum </var/tmp/work/more")
+    assert guest.sh("sha256sum </dev/xvdc") == dom0.sh("sha256sum </var/tmp/guests/more")
     dom0.sh("xl block-detach plug xvdc")
     dom0.sh("xl network-attach plug bridge=xenbr0 mac=00:16:3e:77:01:09")
     guest.sh("while ! [ -e /sys/class/net/eth0 ]; do usleep 100000; done")

@@ -10,7 +10,7 @@ from machine import IS_OURS
 pytestmark = pytest.mark.full
 MACHINE = {"smp": 2}
 
-FILE = "/var/tmp/work/image"
+FILE = "/var/tmp/guests/image"
 
 # Bytes of a stream where a bit changes: in xl's header, libxl's, the records that come first; and
 # from its end, in those that come last.  Pages between them carry no sum: theirs is not noticed.
@@ -36,7 +36,7 @@ def check_state(dom0, guest, want):
 
 
 def test_save_and_restore_with_live_state(dom0):
-    disk = "/var/tmp/work/disk"
+    disk = "/var/tmp/guests/disk"
     dom0.sh(f"head -c 4m /dev/urandom >{disk}")
     guest, want = with_state(dom0, "save", vcpus=2,
                              disk=[f"format=raw,vdev=xvda,access=rw,target={disk}"])
