@@ -4,7 +4,7 @@
 import pytest
 
 pytestmark = pytest.mark.full
-MACHINE = {"smp": 2}
+MACHINE = {}
 
 MIB = 24
 SERVE = ("mkdir -p /tmp/www; head -c {mib}m /dev/urandom >/tmp/www/noise; sha256sum </tmp/www/noise; "

@@ -9,7 +9,7 @@ from machine import IMAGE, IS_OURS, TOP
 from toolstack import Toolstack, drive
 
 pytestmark = pytest.mark.full
-MACHINE = {"smp": 2, "memory_mib": 4096, "dom0_mib": 1024}
+MACHINE = {"memory_mib": 4096, "dom0_mib": 1024}
 
 SECONDS = int(os.environ.get("MANSIO_SOAK_SECONDS", "3600"))
 ORACLE = os.path.join(TOP, "build", "oracle", "xen")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-MACHINE = {"smp": 2}
+MACHINE = {}
 
 CONSOLE = "/var/log/xen/console/guest-{}.log"
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 pytestmark = pytest.mark.full
-MACHINE = {"smp": 2}
+MACHINE = {}
 
 # What is wrong, the settings, and what `xl create` says.
 CASES = {

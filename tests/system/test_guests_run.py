@@ -8,7 +8,7 @@ import pytest
 
 from toolstack import VERSIONS
 
-MACHINE = {"smp": 2}
+MACHINE = {}
 
 
 def test_a_guest_has_a_console_and_ends_when_asked(dom0):

@@ -8,7 +8,7 @@ import pytest
 from machine import IS_OURS
 
 pytestmark = pytest.mark.full
-MACHINE = {"smp": 2}
+MACHINE = {}
 
 FILE = "/var/tmp/guests/image"
 
