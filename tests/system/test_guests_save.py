@@ -32,7 +32,7 @@ def check_state(dom0, guest, want):
     ticks = guest.sh("wc -l </tmp/ticks")
     guest.sh(f"until [ $(wc -l </tmp/ticks) -gt {ticks} ]; do usleep 100000; done")
     dom0.sh("ping -c 2 -W 10 10.77.0.11")
-    assert "0" == guest.sh("dmesg | grep -cE 'BUG:|WARNING:|Call Trace'", status=1)
+    guest.check_no_troubles()
 
 
 def test_save_and_restore_with_live_state(dom0):
@@ -72,7 +72,7 @@ def test_damaged_streams_are_refused(dom0):
             guest.destroy()
         else:
             refused += 1
-            assert len(said.splitlines()) > 2, said
+            assert len(said.splitlines()) >= 2, said
         assert list(dom0.domains()) == ["Domain-0"]
         dom0.until(f"[ $(xl info free_memory) -ge {dom0.free_mib} ]")
     assert refused >= len(FLIPS) // 3

@@ -202,6 +202,10 @@ class Guest:
         """Have the guest start @command, and wait for nothing."""
         self.sh(command, 0, status=99)
 
+    def check_no_troubles(self):
+        """Its kernel has not complained.  The pattern is not to be found by itself in what is typed."""
+        self.sh("! dmesg | grep -E 'B[U]G:|W[A]RNING:|C[a]ll Trace|rcu.*s[t]all|O[o]ps'")
+
     def info(self):
         """Its line in `xl list`."""
         return self.dom0.domains()[self.name]
