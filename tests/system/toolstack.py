@@ -29,11 +29,8 @@ menuentry "guest" {
 }
 """
 
-# The clock of a machine with one processor counts instructions, 4 ns each, and real time only while
-# it waits: what the tools give up on after a time does not depend on what else this machine does.
-# Not with more processors: QEMU 7.2 gives the first all the instructions until the next timer is due,
-# so while that one spins (a guest that yields until dom0 has emptied its console, say) the others
-# stand still, for ever if it waits for one of them.
+# The machine's clock counts instructions, 4 ns each, and real time only while it waits: what
+# the tools give up on after a time does not depend on what else this machine does.
 CLOCK = ["-icount", "shift=2"]
 
 
@@ -102,13 +99,12 @@ def grub_disk(directory):
 class Toolstack(Dom0):
     """dom0 at its shell, with a bridge at 10.77.0.1 and the scripts."""
 
-    def __init__(self, directory, memory_mib=2048, dom0_mib=768, options="", args=(), smp=1, **machine):
-        clock = CLOCK if smp == 1 else []
+    def __init__(self, directory, memory_mib=2048, dom0_mib=768, options="", args=(), **machine):
         tools = (drive("tools", tools_disk(directory), "readonly=on") +
                  drive("grub", grub_disk(directory), "snapshot=on"))
         super().__init__(directory, memory_mib=memory_mib,
                          options=f"dom0_mem={dom0_mib}M,max:{dom0_mib}M {options}".strip(),
-                         args=[*tools, *clock, *args], smp=smp, **machine)
+                         args=[*tools, *CLOCK, *args], **machine)
         self.start = 0
         self.free_mib = 0
 
