@@ -2,22 +2,58 @@
 /*
  * Waiting for spinlocks, and the check of their order.
  *
- * Tickets: whoever draws one is served in turn.  The waiter serves TLB-flush
- * requests, for the holder may be waiting for this very CPU to flush.
+ * Who finds a lock taken draws a ticket.  The first in this queue claims the
+ * lock: from then on nobody who just comes along can take it.  So a CPU waits
+ * for those before it in the queue, and for at most one that slips in between
+ * two of them.
+ *
+ * Under another hypervisor there is no queue: its head may be a processor that
+ * does not run, and all would wait for that one, turn after turn, for as long
+ * as that hypervisor's time slices are.  There, whoever runs takes it.
+ *
+ * The waiter serves TLB-flush requests, for the holder may be waiting for this
+ * very CPU to flush.
  */
 #include "sys/lock.h"
 
 #include "sys/cpu.h"
 #include "sys/log.h"
+#include "x86/features.h"
 #include "x86/insn.h"
 #include "x86/smp.h"
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+static void wait_a_little(void)
 {
-    while ((uint16_t)__atomic_load_n(&lock->ticket, __ATOMIC_ACQUIRE) != mine) {
-        cpu_poll_requests();
-        cpu_relax();
+    cpu_poll_requests();
+    cpu_relax();
+}
+
+static void take_in_turn(struct spinlock *lock)
+{
+    uint16_t mine = __atomic_fetch_add(&lock->next_ticket, 1, __ATOMIC_RELAXED);
+
+    while (__atomic_load_n(&lock->served, __ATOMIC_ACQUIRE) != mine) {
+        wait_a_little();
     }
+    __atomic_exchange_n(&lock->claimed, 1, __ATOMIC_SEQ_CST); /* seen by all before we look */
+    while (__atomic_load_n(&lock->held, __ATOMIC_ACQUIRE) != 0) {
+        wait_a_little();
+    }
+    WRITE_ONCE(lock->state, SPINLOCK_HELD);
+    __atomic_store_n(&lock->served, (uint16_t)(mine + 1), __ATOMIC_RELEASE);
+}
+
+void spin_lock_wait(struct spinlock *lock)
+{
+    if (!cpu_has(FEATURE_VIRTUAL)) {
+        take_in_turn(lock);
+        return;
+    }
+    do {
+        while (READ_ONCE(lock->state) != 0) {
+            wait_a_little();
+        }
+    } while (!spin_lock_take(lock));
 }
 
 #if !defined(NDEBUG) && !defined(MANSIO_HOST)

@@ -37,14 +37,23 @@ enum lock_rank {
 };
 
 struct CAPABILITY("spinlock") spinlock {
-    uint32_t ticket; /* low half: being served; high half: next to give out */
-    uint8_t rank;    /* enum lock_rank */
-    uint8_t pad[3];
+    union {
+        struct {
+            uint8_t held;    /* cleared by the holder alone */
+            uint8_t claimed; /* the first of those that wait comes next, nobody else */
+        };
+        uint16_t state; /* both; 0: free to take */
+    };
+    uint8_t rank; /* enum lock_rank */
+    uint8_t pad;
+    uint16_t next_ticket, served; /* of those that wait */
 };
+
+#define SPINLOCK_HELD 1u /* .state of a lock that is held, and not claimed */
 
 #define SPINLOCK_INIT(r)                                                                           \
     {                                                                                              \
-        .ticket = 0, .rank = (r)                                                                   \
+        .rank = (r)                                                                                \
     }
 
 static inline void spin_lock_init(struct spinlock *lock, enum lock_rank rank)
@@ -52,8 +61,8 @@ static inline void spin_lock_init(struct spinlock *lock, enum lock_rank rank)
     *lock = (struct spinlock)SPINLOCK_INIT((uint8_t)rank);
 }
 
-/* Wait for the ticket @mine, serving flush requests. */
-void spin_lock_wait(struct spinlock *lock, uint16_t mine);
+/* Take @lock, which was not free, when its turn comes; serve flush requests meanwhile. */
+void spin_lock_wait(struct spinlock *lock);
 
 #if defined(NDEBUG) || defined(MANSIO_HOST)
 static inline void lock_held_push(struct spinlock *lock)
@@ -70,36 +79,33 @@ void lock_held_push(struct spinlock *lock);
 void lock_held_pop(struct spinlock *lock);
 #endif
 
+static always_inline bool spin_lock_take(struct spinlock *lock) NO_THREAD_SAFETY
+{
+    uint16_t is_free = 0;
+
+    return __atomic_compare_exchange_n(&lock->state, &is_free, SPINLOCK_HELD, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static inline void spin_lock(struct spinlock *lock) ACQUIRES(lock)
 NO_THREAD_SAFETY
 {
-    uint32_t old = __atomic_fetch_add(&lock->ticket, 1u << 16, __ATOMIC_ACQUIRE);
-
     lock_held_push(lock);
-    if (unlikely((uint16_t)old != (uint16_t)(old >> 16))) {
-        spin_lock_wait(lock, (uint16_t)(old >> 16));
+    if (unlikely(!spin_lock_take(lock))) {
+        spin_lock_wait(lock);
     }
 }
 
 static inline void spin_unlock(struct spinlock *lock) RELEASES(lock)
 NO_THREAD_SAFETY
 {
-    uint16_t *serving = (uint16_t *)&lock->ticket;
-
     lock_held_pop(lock);
-    /* One plain instruction: only the holder writes this half, and stores are seen in order. */
-    barrier();
-    ++*serving;
-    barrier();
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
 }
 
 static inline bool spin_trylock(struct spinlock *lock) TRY_ACQUIRES(true, lock) NO_THREAD_SAFETY
 {
-    uint32_t old = READ_ONCE(lock->ticket);
-
-    if ((uint16_t)old != (uint16_t)(old >> 16) ||
-        !__atomic_compare_exchange_n(&lock->ticket, &old, old + (1u << 16), false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED)) {
+    if (!spin_lock_take(lock)) {
         return false;
     }
     lock_held_push(lock);
@@ -108,7 +114,5 @@ static inline bool spin_trylock(struct spinlock *lock) TRY_ACQUIRES(true, lock) 
 
 static inline bool spin_is_locked(const struct spinlock *lock)
 {
-    uint32_t t = READ_ONCE(lock->ticket);
-
-    return (uint16_t)t != (uint16_t)(t >> 16);
+    return READ_ONCE(lock->held) != 0;
 }

@@ -29,3 +29,4 @@
 #define FEATURE_MTRR          25
 #define FEATURE_SYSCALL32     26 /* SYSCALL works in compatibility mode: AMD */
 #define FEATURE_FXSR_LEAKS    27 /* FXRSTOR leaves FIP, FDP, FOP of another: AMD before Zen */
+#define FEATURE_VIRTUAL       28 /* this is itself the guest of a hypervisor */

@@ -53,7 +53,7 @@ static const struct feature_row optional[] = {
     { L7_D, 26, FEATURE_IBPB },         { X8_B, 12, FEATURE_IBPB },
     { X1_D, 27, FEATURE_RDTSCP },       { L6_A, 2, FEATURE_ARAT },
     { L1_C, 13, FEATURE_CX16 },         { L1_D, 2, FEATURE_DE },
-    { L1_D, 12, FEATURE_MTRR },
+    { L1_D, 12, FEATURE_MTRR },         { L1_C, 31, FEATURE_VIRTUAL },
 };
 
 static const struct {

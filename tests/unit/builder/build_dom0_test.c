@@ -77,7 +77,7 @@ void panic(const char *fmt, ...)
     abort();
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     fail_msg("nobody else is there to hold a lock");
 }

@@ -47,9 +47,9 @@ void *page_alloc_hv(void)
     return is_short ? NULL : calloc(1, PAGE_SIZE);
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
-    while ((uint16_t)__atomic_load_n(&lock->ticket, __ATOMIC_ACQUIRE) != mine) {
+    while (!spin_lock_take(lock)) {
         usleep(0);
     }
 }

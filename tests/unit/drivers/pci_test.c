@@ -24,7 +24,7 @@ static uint8_t *ecam; /* of bus 2 */
 
 static const struct pci_address device = { .bus = 2, .devfn = 0x19 };
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     fail_msg("the lock was left taken");
 }

@@ -39,7 +39,7 @@ uint8_t inb(uint16_t port)
     return registers[port_index];
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     fail();
 }

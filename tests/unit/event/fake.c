@@ -149,9 +149,9 @@ void cpu_call_mask(const struct cpumask *m, void (*fn)(void *), void *arg)
     }
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
-    while ((uint16_t)__atomic_load_n(&lock->ticket, __ATOMIC_ACQUIRE) != mine) {
+    while (!spin_lock_take(lock)) {
         syscall(SYS_sched_yield);
     }
 }

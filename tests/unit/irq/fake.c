@@ -249,7 +249,7 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     panic("a lock is taken twice");
 }

@@ -90,10 +90,9 @@ bool preempt_pending(void)
     return false;
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     (void)lock;
-    (void)mine;
     assert(!"a lock was taken twice");
 }
 

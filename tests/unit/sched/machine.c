@@ -112,7 +112,7 @@ void softirq_run(void)
 {
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     fail_msg("a lock is taken twice");
 }

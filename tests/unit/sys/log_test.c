@@ -30,7 +30,7 @@ const struct log_sink *const log_sinks[] = { &sink, NULL };
 
 struct cpu host_cpu;
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     fail_msg("the lock was left taken");
 }

@@ -71,7 +71,7 @@ void cpu_poll_requests(void)
 {
 }
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     panic("a lock is taken twice");
 }

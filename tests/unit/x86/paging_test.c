@@ -37,7 +37,7 @@ static paddr_t page_alloc(void)
 
 const struct x86_memory_ops x86_memory_ops = { .page_alloc = page_alloc };
 
-void spin_lock_wait(struct spinlock *lock, uint16_t mine)
+void spin_lock_wait(struct spinlock *lock)
 {
     abort();
 }
