@@ -381,7 +381,11 @@ void sched_yield(void)
 {
     struct sched_cpu *c = this_cpu_ptr(sched_cpu);
 
-    if (READ_ONCE(c->queue->nr) > 0) {
+    /*
+     * Who yields does so in a loop mostly.  Were all to wait for the lock, they would
+     * keep it from those who wake somebody, the one that they all wait for perhaps.
+     */
+    if (READ_ONCE(c->queue->nr) > 0 && !spin_is_locked(&c->queue->lock)) {
         c->running->is_yielding = true;
         softirq_raise(SOFTIRQ_SCHEDULE);
     }

@@ -128,7 +128,7 @@ void sched_sleep_sync(struct sched_unit *u);
 /* The same as _nosync, for one that goes offline: it gives up a CPU that is its own. */
 void sched_offline(struct sched_unit *u);
 
-/* The current unit lets one that waits in its queue go first. */
+/* The current unit lets one that waits in its queue go first, unless a CPU is at that queue. */
 void sched_yield(void);
 /* The current unit may no longer be runnable: it blocks then. */
 void sched_block(void);

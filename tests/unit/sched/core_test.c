@@ -107,6 +107,11 @@ static void a_yielding_unit_lets_the_next_one_go_first(void **state)
     sim_wake(units[1]);
     sim_settle();
     assert_true(sim_runs_on(units[0], 0));
+    spin_lock(&sched_cpu_of(0)->queue->lock);
+    sched_yield(); /* another CPU is at the queue: it does not queue up as well */
+    assert_false(sim_is_asked(0));
+    assert_int_equal(host_cpu.softirqs, 0);
+    spin_unlock(&sched_cpu_of(0)->queue->lock);
     sched_yield();
     sim_look(0);
     assert_true(sim_runs_on(units[1], 0));
