@@ -209,6 +209,7 @@ int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port
     if (v == NULL) {
         return -ENOENT;
     }
+    virq = (uint32_t)array_index_nospec(virq, NR_VIRQS);
     spin_lock(&d->evtchn->lock);
     if (v->events->virq_ports[virq] == 0) {
         rc = evtchn_take(d, EVTCHN_VIRQ, vcpu, &c);
@@ -559,16 +560,6 @@ static int evtchn_vcpu_create(struct vcpu *v)
     return 0;
 }
 
-static void do_nothing(void *unused)
-{
-    (void)unused;
-}
-
-void evtchn_quiesce(void)
-{
-    cpu_call_mask(&cpus_online, do_nothing, NULL);
-}
-
 /*
  * Nobody sends to @d after this: its ports are closed, its timers and the
  * interrupts bound to it stopped, and sends that were under way are over.
@@ -588,7 +579,7 @@ static int evtchn_destroy_step(struct domain *d)
     for_each_vcpu(d, v, i) {
         vtimer_vcpu_stop(v);
     }
-    evtchn_quiesce();
+    cpu_quiesce();
     return fifo_leave(d) == 0 ? 0 : -ERESTART;
 }
 

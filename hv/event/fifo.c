@@ -37,6 +37,7 @@
 #include "mm/heap.h"
 #include "mm/phys.h"
 #include "sys/log.h"
+#include "x86/smp.h"
 
 #define LINK_TRIES 64u /* a kernel that minds its business changes a word a few times at most */
 
@@ -399,7 +400,7 @@ int fifo_leave(struct domain *d)
     if (rc != 0 || !t->is_leaving_fifo) {
         return rc;
     }
-    evtchn_quiesce();
+    cpu_quiesce();
     spin_lock(&t->lock);
     f = t->fifo;
     WRITE_ONCE(t->fifo, NULL);

@@ -200,9 +200,6 @@ bool evtchn_is_pending(const struct domain *d, evtchn_port_t port);
 /* Go back to two levels, and give the guest's pages back, when no port is in use; not locked. */
 int must_check fifo_leave(struct domain *d); /* -EAGAIN: ports are in use; -EBUSY: being done */
 
-/* Wait until everything that CPUs do now is over; no lock is held. */
-void evtchn_quiesce(void);
-
 /* The domain dies: whatever VIRQs it handles for others go back to dom0. */
 void virq_forget_handler(const struct domain *d);
 

@@ -16,6 +16,7 @@
 #include "mm/heap.h"
 #include "sys/log.h"
 #include "sys/softirq.h"
+#include "x86/smp.h"
 
 #define US_NS 1000ull
 
@@ -154,6 +155,7 @@ int sched_pool_destroy(uint32_t id)
     }
     spin_unlock(&pools_lock);
     if (rc == 0) {
+        cpu_quiesce(); /* a CPU that was in it may still look around there: steal() */
         heap_free(p, sizeof(*p));
     }
     return rc;
@@ -357,6 +359,15 @@ static void begin_removal(struct sched_pool *p, uint32_t cpu) REQUIRES(pools_loc
     softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
 }
 
+/* @q has no CPUs any more.  Units that sleep may still point to it: not to its pool, which may go.
+ */
+static void leave_queue(struct run_queue *q)
+{
+    spin_lock(&q->lock);
+    q->pool = &no_pool;
+    spin_unlock(&q->lock);
+}
+
 /* True: it idles, and has left its queue; one that is empty then may be used anew. */
 static bool end_removal(struct sched_pool *p, struct sched_cpu *c) REQUIRES(pools_lock)
 {
@@ -368,6 +379,7 @@ static bool end_removal(struct sched_pool *p, struct sched_cpu *c) REQUIRES(pool
     change_queue(c, &free_queue);
     if (cpumask_empty(&q->cpus)) {
         timer_stop(&q->timer);
+        leave_queue(q);
         p->nr_queues--;
         q->next_unused = unused_queues;
         unused_queues = q;

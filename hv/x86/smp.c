@@ -91,6 +91,16 @@ void cpu_call_mask(const struct cpumask *m, void (*fn)(void *), void *arg)
     __atomic_store_n(&call.is_busy, 0, __ATOMIC_RELEASE);
 }
 
+static void do_nothing(void *unused)
+{
+    (void)unused;
+}
+
+void cpu_quiesce(void)
+{
+    cpu_call_mask(&cpus_online, do_nothing, NULL);
+}
+
 /* --- starting --- */
 
 /* Read by trampoline.S: APIC ids by number of the CPU. */

@@ -53,6 +53,9 @@ void cr3_load(uint64_t cr3);
 /* Run @fn(@arg) on all CPUs in @m at their next safe place, and wait.  No locks may be held. */
 void cpu_call_mask(const struct cpumask *m, void (*fn)(void *), void *arg);
 
+/* Wait until everything that CPUs do now is over; no lock is held. */
+void cpu_quiesce(void);
+
 /* SOFTIRQ_CALL: run what other CPUs want run here. */
 void cpu_call_softirq(void);
 

@@ -24,6 +24,7 @@ uint64_t sim_now = 1;
 struct sim_unit sim_units[SIM_UNITS];
 uint32_t sim_pool = SCHED_POOL_ANY;
 unsigned int sim_asked_in_all;
+unsigned int sim_quiesced;
 static unsigned int nr_units;
 static struct sched_unit idle[SIM_CPUS];
 static struct timer *timers[TIMERS_MAX];
@@ -134,6 +135,11 @@ void cpu_poke(unsigned int cpu)
 
 void cpu_irq_window(void)
 {
+}
+
+void cpu_quiesce(void)
+{
+    sim_quiesced++;
 }
 
 void halt_for_interrupt(void)

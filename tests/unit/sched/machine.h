@@ -43,6 +43,7 @@ extern uint64_t sim_now;
 extern struct sim_unit sim_units[SIM_UNITS];
 extern uint32_t sim_pool;
 extern unsigned int sim_asked_in_all;
+extern unsigned int sim_quiesced; /* how often somebody waited until all CPUs were elsewhere */
 
 /* CPUs 0 .. @nr - 1 in a pool of their own with policy @policy_id; forgets what was before. */
 void sim_begin(unsigned int nr_cpus, uint32_t policy_id);

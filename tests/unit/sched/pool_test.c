@@ -115,6 +115,36 @@ static void pools_are_found_by_number(void **state)
     assert_int_equal(sched_pool_destroy(high), 0);
 }
 
+/* A unit that sleeps keeps pointing to its queue, which meanwhile serves another pool and ends. */
+static void who_sleeps_keeps_no_pool_alive(void **state)
+{
+    static struct sched_group g;
+    struct sim_unit *sleeper;
+    uint32_t own = SCHED_POOL_ANY, other = SCHED_POOL_ANY;
+    unsigned int quiesced;
+
+    assert_int_equal(sched_pool_create(&own, XEN_SCHEDULER_NULL), 0);
+    assert_int_equal(sched_pool_add_cpu(own, 8), 0);
+    assert_int_equal(sched_pool_add_cpu(own, 9), 0);
+    sim_settle();
+    sim_group(&g, 0, 0);
+    sleeper = sim_add(&g);
+    assert_int_equal(sched_group_move(&g, own), 0);
+    assert_ptr_equal(sleeper->unit.queue, sched_cpu_of(8)->queue);
+    remove_cpu(own, 8);
+    assert_int_equal(sched_pool_create(&other, XEN_SCHEDULER_CREDIT), 0);
+    assert_int_equal(sched_pool_add_cpu(other, 8), 0);
+    sim_settle();
+    assert_ptr_equal(sleeper->unit.queue, sched_cpu_of(8)->queue);
+    remove_cpu(other, 8);
+    quiesced = sim_quiesced;
+    assert_int_equal(sched_pool_destroy(other), 0);
+    assert_int_equal(sim_quiesced, quiesced + 1);
+    sim_wake(sleeper);
+    sim_settle();
+    assert_true(sim_runs_on(sleeper, 9));
+}
+
 static void sleep_all(void)
 {
     for (unsigned int u = 0; u < 4; u++) {
@@ -204,6 +234,7 @@ int main(void)
         cmocka_unit_test_setup(the_last_cpu_stays_while_it_is_needed, begin),
         cmocka_unit_test_setup(wrong_numbers_are_told_apart, begin),
         cmocka_unit_test_setup(pools_are_found_by_number, begin),
+        cmocka_unit_test_setup(who_sleeps_keeps_no_pool_alive, begin),
         cmocka_unit_test_setup(a_group_moves_with_usual_shares, begin),
         cmocka_unit_test(nothing_is_lost_while_cpus_come_and_go),
     };
