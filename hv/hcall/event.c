@@ -26,6 +26,11 @@ union event_args {
     struct evtchn_set_priority set_priority;
 };
 
+/* Not for guests, as the header has it: they can call it nevertheless. */
+#ifndef EVTCHNOP_reset_cont
+#define EVTCHNOP_reset_cont 14
+#endif
+
 static_assert(offsetof(struct evtchn_alloc_unbound, dom) == 0, "as the frame takes it");
 static_assert(offsetof(struct evtchn_status, dom) == 0, "as the frame takes it");
 static_assert(offsetof(struct evtchn_reset, dom) == 0, "as the frame takes it");
@@ -83,6 +88,14 @@ static long op_reset(struct domain *d, union event_args *a)
     return evtchn_reset(d);
 }
 
+/* A reset restarts as itself: there is none to be continued by this. */
+static long op_reset_cont(struct domain *d, union event_args *a)
+{
+    (void)a;
+    log_guest(d->id, "there is no reset of its event channels to go on with");
+    return -EBUSY;
+}
+
 /* An answer that cannot be told leaves the control block in use: it is the caller's own. */
 static long op_init_control(struct domain *d, union event_args *a)
 {
@@ -128,6 +141,7 @@ static const struct event_op {
     OP(init_control, .flags = ANSWERS),
     OP(expand_array),
     OP(set_priority),
+    [EVTCHNOP_reset_cont] = { op_reset_cont, sizeof(struct evtchn_reset), NAMES_DOMAIN, 0 },
 };
 
 /* Answer; a port whose number cannot be told is taken back. */

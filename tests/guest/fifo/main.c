@@ -152,6 +152,16 @@ TEST(bad_control_blocks_are_refused)
     EXPECT(expand_array(page_alloc()), -EOPNOTSUPP); /* nothing has changed */
 }
 
+/* The hypervisor's own, and yet a guest can call it. */
+TEST(there_is_no_reset_to_go_on_with)
+{
+    struct evtchn_reset op = { .dom = DOMID_SELF };
+
+    EXPECT(hyper_event(EVTCHNOP_set_priority + 1, &op), -EBUSY);
+    op.dom = 0x7fe0;
+    EXPECT(hyper_event(EVTCHNOP_set_priority + 1, &op), -ESRCH);
+}
+
 TEST(what_is_pending_stays_so)
 {
     long port = event_bind_ipi(0), other = event_bind_ipi(0);
