@@ -209,7 +209,8 @@ long hcall_domctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
     }
     rc = call_one(dom, &op, &is_done);
     domain_put(dom);
-    if (is_done && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
+    /* Who restarts has changed nothing there, and must come to its end wherever it cannot write. */
+    if (is_done && rc != -ERESTART && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
         return -EFAULT;
     }
     return rc == -ERESTART ? hcall_restart(NULL, 0) : rc;

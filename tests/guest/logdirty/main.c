@@ -286,6 +286,30 @@ TEST(a_bitmap_that_cannot_be_written_is_an_error_and_no_harm)
     expect_written(0, 2);
 }
 
+/* Who interrupts it and writes nothing back must not leave the domain paused half-way. */
+TEST(an_operation_that_cannot_be_written_is_done_and_leaves_nobody_paused)
+{
+    struct xen_domctl *op = page_alloc();
+    struct sched_poll poll;
+
+    for (unsigned int i = 0; i < 20; i++) {
+        *op = (struct xen_domctl){ .cmd = XEN_DOMCTL_shadow_op,
+                                   .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
+                                   .domain = (domid_t)child.domid };
+        op->u.shadow_op.op =
+            i % 2 ? XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY : XEN_DOMCTL_SHADOW_OP_OFF;
+        EXPECT(page_make_ro(op), 0);
+        timer_set(system_time() + i * 5000);
+        EXPECT(hypercall1(__HYPERVISOR_domctl, op), -EFAULT);
+        EXPECT(page_make_rw(op), 0);
+        poll = (struct sched_poll){ .timeout = system_time() + 1000000 };
+        hyper_sched(SCHEDOP_poll, &poll);
+        ask(WRITE_PAGES, 1);
+        EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_PEEK, 0, NULL), i % 2 ? 0 : -EINVAL);
+    }
+    timer_stop();
+}
+
 TEST(a_domain_with_a_log_dies_like_any_other)
 {
     child.box[COMMAND] = (uint64_t)STOP << 32;
