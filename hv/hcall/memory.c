@@ -96,11 +96,11 @@ static memory_op_fn *const ops[] = {
 
 long hcall_memory_op(uint64_t cmd, uint64_t arg, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-    uint64_t op = cmd & MEMOP_CMD_MASK;
+    uint64_t op = cmd & MEMOP_CMD_MASK, i = array_index_nospec(op, ARRAY_SIZE(ops));
 
     UNUSED(c, d, e, f);
-    if (op >= ARRAY_SIZE(ops) || ops[op] == NULL) {
+    if (op >= ARRAY_SIZE(ops) || ops[i] == NULL) {
         return -ENOSYS;
     }
-    return ops[array_index_nospec(op, ARRAY_SIZE(ops))](cmd, arg);
+    return ops[i](cmd, arg);
 }

@@ -166,6 +166,7 @@ static long (*const ops[])(struct xen_platform_op *) = {
 long hcall_platform_op(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
     struct xen_platform_op op;
+    uint64_t cmd;
     long rc;
 
     UNUSED(b, c, d, e, f);
@@ -178,10 +179,11 @@ long hcall_platform_op(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_
     if (!current()->domain->is_hardware) {
         return -EPERM;
     }
-    if (op.cmd >= ARRAY_SIZE(ops) || ops[op.cmd] == NULL) {
+    cmd = array_index_nospec(op.cmd, ARRAY_SIZE(ops));
+    if (op.cmd >= ARRAY_SIZE(ops) || ops[cmd] == NULL) {
         return -ENOSYS;
     }
-    rc = ops[op.cmd](&op);
+    rc = ops[cmd](&op);
     if (rc == 0 && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
         return -EFAULT;
     }

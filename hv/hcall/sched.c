@@ -325,14 +325,14 @@ static const struct {
 long hcall_vcpu_op(uint64_t cmd, uint64_t id, uint64_t arg, uint64_t d, uint64_t e, uint64_t f)
 {
     struct vcpu *v = domain_vcpu(current()->domain, (uint32_t)id);
+    uint64_t i = array_index_nospec((uint32_t)cmd, ARRAY_SIZE(vcpu_ops));
 
     UNUSED(d, e, f);
     if (v == NULL) {
         return -ENOENT;
     }
-    cmd = (uint32_t)cmd;
-    if (cmd >= ARRAY_SIZE(vcpu_ops) || vcpu_ops[cmd].fn == NULL) {
+    if ((uint32_t)cmd >= ARRAY_SIZE(vcpu_ops) || vcpu_ops[i].fn == NULL) {
         return -ENOSYS;
     }
-    return vcpu_ops[cmd].fn(v, GUEST_PTR(arg));
+    return vcpu_ops[i].fn(v, GUEST_PTR(arg));
 }

@@ -331,6 +331,7 @@ static sysctl_fn *const ops[] = {
 long hcall_sysctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
     struct xen_sysctl op;
+    uint64_t cmd;
     long rc;
 
     UNUSED(b, c, d, e, f);
@@ -343,10 +344,11 @@ long hcall_sysctl(uint64_t arg, uint64_t b, uint64_t c, uint64_t d, uint64_t e, 
     if (!current()->domain->is_privileged) {
         return -EPERM;
     }
-    if (op.cmd >= ARRAY_SIZE(ops) || ops[op.cmd] == NULL) {
+    cmd = array_index_nospec(op.cmd, ARRAY_SIZE(ops));
+    if (op.cmd >= ARRAY_SIZE(ops) || ops[cmd] == NULL) {
         return -ENOSYS;
     }
-    rc = ops[op.cmd](&op);
+    rc = ops[cmd](&op);
     if ((rc == 0 || rc == -ERESTART) && copy_to_guest(GUEST_PTR(arg), &op, sizeof(op)) != 0) {
         return -EFAULT;
     }
