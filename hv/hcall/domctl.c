@@ -79,6 +79,7 @@ static const struct {
     { XEN_DOMCTL_gethvmcontext_partial, -EINVAL },
     { XEN_DOMCTL_set_broken_page_p2m, -EINVAL },
     { XEN_DOMCTL_setvnumainfo, -EINVAL },
+    { XEN_DOMCTL_psr_cmt_op, -ENODEV },
     { XEN_DOMCTL_psr_alloc, -ENODEV },
     { XEN_DOMCTL_soft_reset, -EINVAL },
     { XEN_DOMCTL_vmtrace_op, -EINVAL },

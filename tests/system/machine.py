@@ -11,6 +11,7 @@ import select
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,6 +30,23 @@ DEADLINE_S = float(os.environ.get("MANSIO_TEST_DEADLINE", "300"))
 CONSOLE_LOG = os.environ.get("MANSIO_TEST_CONSOLE")
 
 
+# How long one of QEMU's CPUs may keep the others waiting, see take_turns().
+TURN_S = 0.02
+
+
+def take_turns(monitor_socket):
+    """With -icount, all CPUs are emulated in turn, each until a timer is due: but those after the
+    first get what it leaves of that time, which is nothing while it never rests.  After a stop
+    QEMU goes on with the CPU that is next."""
+    try:
+        monitor_socket.sendall(b'{"execute":"qmp_capabilities"}')
+        while monitor_socket.recv(65536):
+            time.sleep(TURN_S)
+            monitor_socket.sendall(b'{"execute":"stop"}{"execute":"cont"}')
+    except OSError:
+        pass
+
+
 class Machine:
     """Runs from `with` to its end; `text` is all that came on the serial line."""
 
@@ -39,11 +57,18 @@ class Machine:
                      "-vga", "std", "-serial", "stdio"] + list(map(str, args))
         if not may_reset:
             self.args.append("-no-reboot")
+        self.takes_turns = smp > 1 and "-icount" in self.args
         self.text = ""
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
+        ours, theirs = socket.socketpair()
+        if self.takes_turns:
+            self.args += ["-chardev", f"socket,id=turns,fd={theirs.fileno()}", "-mon",
+                          "chardev=turns,mode=control"]
+            threading.Thread(target=take_turns, args=[ours], daemon=True).start()
+        with theirs:
+            self.process = subprocess.Popen(self.args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
         return self
 
     def __exit__(self, *_):
