@@ -35,6 +35,7 @@ static struct child child;
 static struct evtchn_fifo_control_block *blocks[NR_SERVERS];
 static event_word_t *array;
 static unsigned int ports[NR_ASKERS]; /* ours */
+static unsigned int ends[NR_SERVERS]; /* a port each, to be told that all is over */
 static volatile bool is_over, is_polling;
 
 /* ---- the child ---- */
@@ -104,7 +105,7 @@ static void serve(unsigned int port)
     while (i < NR_ASKERS && ports[i] != port) {
         i++;
     }
-    if (i == NR_ASKERS) { /* a timer's */
+    if (i == NR_ASKERS) { /* a timer's, or the end */
         __atomic_fetch_and(w, ~PENDING, __ATOMIC_SEQ_CST);
         return;
     }
@@ -194,6 +195,7 @@ static void serve_all(void *arg)
         look_for_lost_ones();
         is_over = is_over || all_rounds_done();
     }
+    event_send(ends[1 - me]); /* no need to sleep on */
     event_close((unsigned int)timer);
 }
 
@@ -224,10 +226,15 @@ static void run(bool by_polling)
         ports[i] = (unsigned int)event_alloc_unbound(DOMID_SELF, child.domid);
         child.box[PORT + i] = ports[i];
     }
+    for (unsigned int i = 0; i < NR_SERVERS; i++) {
+        ends[i] = (unsigned int)event_bind_ipi(i);
+    }
     child_unpause(&child);
     EXPECT(cpu_start(1, serve_all, NULL), 0);
     serve_all(NULL);
     cpu_wait_down(1);
+    event_close(ends[0]);
+    event_close(ends[1]);
     child.box[IS_OVER] = 1;
     EXPECT(child_wait(&child), SHUTDOWN_poweroff);
     for (unsigned int i = 0; i < NR_ASKERS; i++) {
