@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shares by weight, with caps: what the policies credit2 and credit have in
- * common.
+ * Policies credit2, the default, and credit: shares by weight, with caps.  They
+ * differ in their slices: credit's are long at first and can be set, and its
+ * units stay a while where they ran.
  *
  * A unit's key is its virtual time: it advances as the unit runs, the slower
  * the heavier its group is, and the one that is furthest behind runs next.
@@ -43,7 +44,7 @@ static uint64_t spread(const struct run_queue *q, const struct sched_unit *u)
                2 * q->pool->slice_ns * SCHED_WEIGHT_DEFAULT / READ_ONCE(u->group->weight));
 }
 
-void fair_charge(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns)
+static void fair_charge(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns)
 {
     uint32_t weight = READ_ONCE(u->group->weight);
 
@@ -51,7 +52,7 @@ void fair_charge(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns)
     u->piece_ns -= (int64_t)ran_ns;
 }
 
-uint64_t fair_refresh(struct run_queue *q, uint64_t now)
+static uint64_t fair_refresh(struct run_queue *q, uint64_t now)
 {
     const struct sched_unit *first = list_first(&q->units, struct sched_unit, link);
     uint64_t least = first == NULL ? SCHED_NEVER : first->key;
@@ -77,12 +78,12 @@ uint64_t fair_refresh(struct run_queue *q, uint64_t now)
     return SCHED_NEVER;
 }
 
-void fair_lift(struct sched_cpu *c, struct sched_unit *u)
+static void fair_lift(struct sched_cpu *c, struct sched_unit *u)
 {
     u->key = max(u->key, minus(c->start_key, spread(c->queue, u)));
 }
 
-void fair_woken(struct run_queue *q, struct sched_unit *u, uint64_t now)
+static void fair_woken(struct run_queue *q, struct sched_unit *u, uint64_t now)
 {
     (void)now;
     if (u->key <= q->min_key) {
@@ -113,7 +114,7 @@ static void replenish(struct sched_group *g, uint32_t cap, uint64_t now) REQUIRE
     g->budget_ns = min(quota, g->budget_ns + quota * periods);
 }
 
-uint64_t fair_begin(struct run_queue *q, struct sched_unit *u, uint64_t now)
+static uint64_t fair_begin(struct run_queue *q, struct sched_unit *u, uint64_t now)
 {
     struct sched_group *g = u->group;
     uint32_t cap = READ_ONCE(g->cap);
@@ -136,7 +137,7 @@ uint64_t fair_begin(struct run_queue *q, struct sched_unit *u, uint64_t now)
     return (uint64_t)piece;
 }
 
-void fair_end(struct run_queue *q, struct sched_unit *u, uint64_t now)
+static void fair_end(struct run_queue *q, struct sched_unit *u, uint64_t now)
 {
     struct sched_group *g = u->group;
 
@@ -156,8 +157,8 @@ static_assert(sizeof(struct xen_domctl_sched_credit) == sizeof(struct xen_domctl
                       offsetof(struct xen_domctl_sched_credit2, cap),
               "both policies have the same parameters");
 
-int fair_get_params(struct sched_group *g, struct sched_unit *u,
-                    struct xen_domctl_schedparam_vcpu *p)
+static int fair_get_params(struct sched_group *g, struct sched_unit *u,
+                           struct xen_domctl_schedparam_vcpu *p)
 {
     if (u != NULL) {
         return -EINVAL;
@@ -182,8 +183,8 @@ static void set_cap(struct sched_group *g, uint32_t cap)
 }
 
 /* A weight of 0 leaves the one there was, and so does, to credit, a cap of CAP_KEEP. */
-int fair_set_params(struct sched_group *g, struct sched_unit *u,
-                    const struct xen_domctl_schedparam_vcpu *p)
+static int fair_set_params(struct sched_group *g, struct sched_unit *u,
+                           const struct xen_domctl_schedparam_vcpu *p)
 {
     bool is_kept = p->u.credit.cap == CAP_KEEP && g->pool->policy == &sched_policy_credit;
 
@@ -198,3 +199,26 @@ int fair_set_params(struct sched_group *g, struct sched_unit *u,
     }
     return 0;
 }
+
+/* ------------------------------------------------------------ policies -- */
+
+#define FAIR                                                                                       \
+    .cpus_per_queue = 8, .margin_ns = 200000, .charge = fair_charge, .woken = fair_woken,          \
+    .refresh = fair_refresh, .lift = fair_lift, .begin = fair_begin, .end = fair_end,              \
+    .get_params = fair_get_params, .set_params = fair_set_params
+
+const struct sched_policy sched_policy_credit2 = {
+    .name = "credit2",
+    .long_name = "fair shares by weight (credit2)",
+    .id = XEN_SCHEDULER_CREDIT2,
+    .defaults = { .slice_us = 5000 },
+    FAIR,
+};
+
+const struct sched_policy sched_policy_credit = {
+    .name = "credit",
+    .long_name = "fair shares by weight, long slices (credit)",
+    .id = XEN_SCHEDULER_CREDIT,
+    .defaults = { .slice_us = 30000, .ratelimit_us = 1000 },
+    FAIR,
+};

@@ -207,16 +207,3 @@ static inline struct run_queue *place(struct run_queue *q, struct sched_unit *u)
 void poke_idle_elsewhere(const struct run_queue *q);
 /* This CPU idles: take a unit that waits in another queue.  No lock held. */
 bool steal(void);
-
-/* ----- fair.c: shares by weight, caps ----- */
-
-void fair_charge(struct run_queue *q, struct sched_unit *u, uint64_t ran_ns);
-void fair_woken(struct run_queue *q, struct sched_unit *u, uint64_t now);
-uint64_t fair_refresh(struct run_queue *q, uint64_t now);
-void fair_lift(struct sched_cpu *c, struct sched_unit *u);
-uint64_t fair_begin(struct run_queue *q, struct sched_unit *u, uint64_t now);
-void fair_end(struct run_queue *q, struct sched_unit *u, uint64_t now);
-int fair_get_params(struct sched_group *g, struct sched_unit *u,
-                    struct xen_domctl_schedparam_vcpu *p);
-int fair_set_params(struct sched_group *g, struct sched_unit *u,
-                    const struct xen_domctl_schedparam_vcpu *p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Units on several CPUs: where they are woken, and that each gets its share after a move. */
 /* sources: hv/sched/core.c hv/sched/place.c hv/sched/pool.c hv/sched/group.c hv/sched/fair.c
- * hv/sched/credit2.c hv/sched/credit.c hv/sched/rtds.c hv/sched/null.c tests/unit/sched/machine.c
+ * hv/sched/rtds.c hv/sched/null.c tests/unit/sched/machine.c
  */
 #include "sched/machine.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What each policy promises, by a clock that the test moves: shares, caps, latencies, deadlines. */
 /* sources: hv/sched/core.c hv/sched/place.c hv/sched/pool.c hv/sched/group.c hv/sched/fair.c
- * hv/sched/credit2.c hv/sched/credit.c hv/sched/rtds.c hv/sched/null.c tests/unit/sched/machine.c
+ * hv/sched/rtds.c hv/sched/null.c tests/unit/sched/machine.c
  */
 #include "sched/machine.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CPU pools: made, filled, drained, removed; groups that move; a CPU that leaves under load. */
 /* sources: hv/sched/core.c hv/sched/place.c hv/sched/pool.c hv/sched/group.c hv/sched/fair.c
- * hv/sched/credit2.c hv/sched/credit.c hv/sched/rtds.c hv/sched/null.c tests/unit/sched/machine.c
+ * hv/sched/rtds.c hv/sched/null.c tests/unit/sched/machine.c
  */
 #include "sched/machine.h"
 
