@@ -7,7 +7,6 @@ import pytest
 
 from machine import IS_OURS
 
-pytestmark = pytest.mark.full
 MACHINE = {}
 
 FILE = "/var/tmp/guests/image"
@@ -59,6 +58,7 @@ def test_save_and_restore_with_live_state(dom0):
     guest.shutdown()
 
 
+@pytest.mark.full
 def test_damaged_streams_are_refused(dom0):
     """Cut anywhere, or with a bit changed where bits are checked: a sentence and no domain, or a
     guest as it was.  All memory is back after each."""
@@ -93,6 +93,7 @@ def test_damaged_streams_are_refused(dom0):
         dom0.until(f"[ $(xl info free_memory) -ge {dom0.free_mib} ]")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("what", ["nothing", "noise", "kernel"])
 def test_what_is_no_stream_is_refused(dom0, what):
     file = {"nothing": "/dev/null", "noise": FILE, "kernel": "/guests/vmlinuz-6.1"}[what]
@@ -131,6 +132,7 @@ def test_a_guest_moves_many_times(dom0):
     guest.shutdown()
 
 
+@pytest.mark.full
 def test_a_move_that_breaks_off_harms_nobody(dom0):
     """The other side dies at once, or after a while: the guest goes on here."""
     guest, want = with_state(dom0, "stay")
