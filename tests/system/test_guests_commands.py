@@ -60,7 +60,7 @@ COMMANDS = [
     ("button-press lin power", 0, r"Send trigger 'power' failed: Invalid argument"),
     ("trigger lin nmi 0", 0, r"^$"),
     ("trigger lin nmi 7", 0, r"Send trigger 'nmi' failed: No such process"),
-    ("trigger lin reset", 0, r"Send trigger 'reset' failed: Function not implemented"),
+    ("trigger lin reset", 0, r"Send trigger 'reset' failed: Function not .*mplemented"),
     ("trigger lin bogus", 1, r"Invalid trigger"),
     ("sysrq lin s", 0, r"^$"),
     ("qemu-monitor-command lin help", 1, r"error"),
@@ -72,7 +72,7 @@ COMMANDS = [
     ("unpause lin", 0, r"^$"),
     ("unpause lin", 0, r"^$"),
     ("remus lin localhost", 1, r"error"),
-    ("tmem-list", 1, r"not implemented"),
+    ("tmem-list", 1, r"not .*mplemented"),
     ("vcpu-pin lin 5 0", 1, r"Setting vcpu affinity: Invalid argument"),
     ("vcpu-pin lin 0 99", 1, r"hard affinity map is empty"),
 ]
