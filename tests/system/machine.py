@@ -57,7 +57,7 @@ class Machine:
                      "-vga", "std", "-serial", "stdio"] + list(map(str, args))
         if not may_reset:
             self.args.append("-no-reboot")
-        self.takes_turns = smp > 1 and "-icount" in self.args
+        self.takes_turns = "-icount" in self.args and str(smp) != "1"
         self.text = ""
 
     def __enter__(self):
