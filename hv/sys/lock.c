@@ -4,8 +4,8 @@
  *
  * Who finds a lock taken draws a ticket.  The first in this queue claims the
  * lock: from then on nobody who just comes along can take it.  So a CPU waits
- * for those before it in the queue, and for at most one that slips in between
- * two of them.
+ * for those before it in the queue, and for whoever slips in before the next of
+ * them has claimed it.
  *
  * Under another hypervisor there is no queue: its head may be a processor that
  * does not run, and all would wait for that one, turn after turn, for as long

@@ -104,12 +104,12 @@ def test_a_crash_is_seen_and_kept_for_inspection(dom0):
 def test_a_crash_ends_a_guest_or_starts_it_anew(dom0):
     dom0.create_tiny("crash", "crash", on_crash="destroy")
     dom0.until("! xl domid crash")
-    dom0.sh("cp /t/tiny.elf /tmp/work/tiny.elf")
-    dom0.create_tiny("crash", "crash", kernel="/tmp/work/tiny.elf", on_crash="restart")
+    dom0.sh("cp /t/tiny.elf /tmp/files/tiny.elf")
+    dom0.create_tiny("crash", "crash", kernel="/tmp/files/tiny.elf", on_crash="restart")
     was = int(dom0.until("xl domid crash"))
     dom0.until(f"[ $(xl domid crash) -ge {was + 2} ]", 120)
     # Once and again; until its kernel is gone.
-    dom0.sh("rm /tmp/work/tiny.elf")
+    dom0.sh("rm /tmp/files/tiny.elf")
     dom0.until("! xl domid crash")
 
 

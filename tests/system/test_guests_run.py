@@ -18,7 +18,7 @@ def test_a_guest_has_a_console_and_ends_when_asked(dom0):
     assert guest.info()["mem"] == 128 and guest.info()["vcpus"] == 2
     assert guest.sh("nproc; echo all; (exit 7)", status=7) == "2\nall"
     # More than any buffer on the way holds.
-    dom0.sh("seq 1 9000 >/tmp/work/seq; ask one 60 'seq 1 9000' | cmp - /tmp/work/seq")
+    dom0.sh("seq 1 9000 >/tmp/files/seq; ask one 60 'seq 1 9000' | cmp - /tmp/files/seq")
     guest.shutdown()
 
 

@@ -45,6 +45,6 @@ def test_a_pool_with_a_policy_of_its_own(dom0, second_pool):
     dom0.sh("xl cpupool-cpu-remove second 1 2>&1 | grep -q error:")
     dom0.sh("xl cpupool-migrate pooled Pool-0")
     assert re.search(r"second +1 +credit +y +0$", dom0.sh("xl cpupool-list"), re.M)
-    got, = used(dom0, ["pooled"], 3)
+    got, = dom0.used(["pooled"], 3)
     assert got > 1
     guest.destroy()

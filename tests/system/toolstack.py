@@ -145,6 +145,13 @@ class Toolstack(Dom0):
                            "state": state, "time": float(time)}
         return found
 
+    def used(self, names, seconds):
+        """CPU seconds that each guest used in the next so many seconds of dom0's."""
+        before = self.domains()
+        self.sh(f"sleep {seconds}")
+        after = self.domains()
+        return [after[name]["time"] - before[name]["time"] for name in names]
+
     def create(self, name, options="", kernel="6.1", status=0, **settings):
         """`xl create` of a small guest.  @settings go to its configuration as they are."""
         file = kernel if kernel.startswith("/") else f"/guests/vmlinuz-{kernel}"
