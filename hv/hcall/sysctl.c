@@ -308,6 +308,18 @@ static long op_get_levelling_caps(struct xen_sysctl *op)
     return 0;
 }
 
+/* Cache monitoring and allocation are left alone, as if no processor had them. */
+static long op_psr_cmt(struct xen_sysctl *op)
+{
+    (void)op;
+    return -ENODEV;
+}
+
+static long op_psr_alloc(struct xen_sysctl *op)
+{
+    return op->u.psr_alloc.cmd <= XEN_SYSCTL_PSR_get_mba_info ? -ENODEV : -EOPNOTSUPP;
+}
+
 static sysctl_fn *const ops[] = {
     [XEN_SYSCTL_readconsole] = op_readconsole,
     [XEN_SYSCTL_physinfo] = op_physinfo,
@@ -318,6 +330,8 @@ static sysctl_fn *const ops[] = {
     [XEN_SYSCTL_numainfo] = op_numainfo,
     [XEN_SYSCTL_cpupool_op] = sysctl_cpupool,
     [XEN_SYSCTL_scheduler_op] = sysctl_scheduler,
+    [XEN_SYSCTL_psr_cmt_op] = op_psr_cmt,
+    [XEN_SYSCTL_psr_alloc] = op_psr_alloc,
     [XEN_SYSCTL_pcitopoinfo] = op_pcitopoinfo,
     [XEN_SYSCTL_getcpuinfo] = op_getcpuinfo,
     [XEN_SYSCTL_availheap] = op_availheap,

@@ -204,6 +204,18 @@ TEST(idle_time_is_told)
     EXPECT(do_sysctl(XEN_SYSCTL_get_pmstat), -EINVAL);
 }
 
+TEST(caches_are_not_watched_nor_divided)
+{
+    for (uint32_t cmd = 0; cmd < 5; cmd++) {
+        sysctl.u.psr_cmt_op = (struct xen_sysctl_psr_cmt_op){ .cmd = cmd };
+        EXPECT(do_sysctl(XEN_SYSCTL_psr_cmt_op), -ENODEV);
+        sysctl.u.psr_alloc = (struct xen_sysctl_psr_alloc){ .cmd = cmd };
+        EXPECT(do_sysctl(XEN_SYSCTL_psr_alloc), cmd < 3 ? -ENODEV : -EOPNOTSUPP);
+    }
+    domctl.u.psr_cmt_op = (struct xen_domctl_psr_cmt_op){ .cmd = XEN_DOMCTL_PSR_CMT_OP_ATTACH };
+    EXPECT(do_domctl(XEN_DOMCTL_psr_cmt_op, 0), -ENODEV);
+}
+
 TEST(machine_checks_can_be_asked_for)
 {
     static struct mcinfo_logical_cpu cpus[8];
