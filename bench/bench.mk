@@ -5,8 +5,8 @@ include tests/guest/guest.mk
 .PHONY: bench oracle
 BENCH_GUEST := build/guest/bench.elf
 
-# Debian's Xen 4.17 and Mansio side by side, in instructions.
-bench: build/mansio $(BENCH_GUEST) oracle
+# Debian's Xen 4.17 and Mansio side by side, in instructions; dom0 serves guests in its last part.
+bench: build/mansio $(BENCH_GUEST) oracle dom0
 	bench/run
 
 # Debian's own hypervisor, from its package.

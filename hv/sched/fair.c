@@ -208,16 +208,17 @@ static int fair_set_params(struct sched_group *g, struct sched_unit *u,
     .get_params = fair_get_params, .set_params = fair_set_params
 
 /*
- * Whoever has run less than 300 us is not preempted: a sender that is switched
- * away from for each packet halves what a backend gets through on one CPU, and
- * with 300 us nearly all that longer ones bring is there.  A vCPU that wakes
- * beside one that computes finds it beyond that limit as a rule, and runs at once.
+ * Whoever has run less than 600 us is not preempted: a sender that is switched
+ * away from for each packet halves what a backend gets through on one CPU; with
+ * 300 us dom0 still wakes its driver's thread for each, with 600 us all that
+ * longer ones bring is there.  A vCPU that wakes beside one that computes finds
+ * it beyond that limit as a rule, and runs at once.
  */
 const struct sched_policy sched_policy_credit2 = {
     .name = "credit2",
     .long_name = "fair shares by weight (credit2)",
     .id = XEN_SCHEDULER_CREDIT2,
-    .defaults = { .slice_us = 5000, .ratelimit_us = 300 },
+    .defaults = { .slice_us = 5000, .ratelimit_us = 600 },
     FAIR,
 };
 

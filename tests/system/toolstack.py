@@ -99,12 +99,13 @@ def grub_disk(directory):
 class Toolstack(Dom0):
     """dom0 at its shell, with a bridge at 10.77.0.1 and the scripts."""
 
-    def __init__(self, directory, memory_mib=2048, dom0_mib=768, options="", args=(), **machine):
+    def __init__(self, directory, memory_mib=2048, dom0_mib=768, options="", args=(), clock=CLOCK,
+                 **machine):
         tools = (drive("tools", tools_disk(directory), "readonly=on") +
                  drive("grub", grub_disk(directory), "snapshot=on"))
         super().__init__(directory, memory_mib=memory_mib,
                          options=f"dom0_mem={dom0_mib}M,max:{dom0_mib}M {options}".strip(),
-                         args=[*tools, *CLOCK, *args], **machine)
+                         args=[*tools, *clock, *args], **machine)
         self.start = 0
         self.free_mib = 0
 
