@@ -7,7 +7,11 @@
  * scratch pages that are tables, descriptors, buffers and frames to give away,
  * all at once.  What would rightly end the guest (shutdown, taking its own
  * kernel away, sleeping for ever) is left out.
+ *
+ * A domain without privilege does the same, in which one vCPU rewrites what the
+ * others' calls are given while they are being made.  It is ended in the midst.
  */
+#include "lib/child.h"
 #include "lib/event.h"
 #include "lib/hypercall.h"
 #include "lib/mm.h"
@@ -23,7 +27,11 @@ static uint8_t *scratch[NR_SCRATCH];
 static uint64_t scratch_mfn[NR_SCRATCH];
 static uint64_t seeds[MAX_CPUS];
 static uint64_t end_ns;
-static unsigned int nr_calls, nr_accepted;
+
+enum {
+    CALLS,
+    ACCEPTED
+}; /* words of child_box, in the maker as well */
 
 static uint64_t random64(void)
 {
@@ -371,18 +379,15 @@ static void run(void *arg)
             rc = hypercall((long)call.nr, call.args[0], call.args[1], call.args[2], call.args[3],
                            call.args[4]);
         }
-        __atomic_fetch_add(&nr_calls, 1, __ATOMIC_SEQ_CST);
-        __atomic_fetch_add(&nr_accepted, rc >= 0, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&child_box[CALLS], 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&child_box[ACCEPTED], rc >= 0, __ATOMIC_SEQ_CST);
         restore();
         relax_scratch();
     }
 }
 
-TEST(random_calls_from_all_sides)
+static void prepare(uint64_t seed, uint64_t duration_ns)
 {
-    unsigned int nr = cpu_count();
-    uint64_t seed = guest_option_number("seed=", 1);
-
     trap_set_handler(1, ignore);
     event_mask();
     pt_map(kernel_l4, FREE_VA, 0);
@@ -393,7 +398,15 @@ TEST(random_calls_from_all_sides)
     for (unsigned int id = 0; id < MAX_CPUS; id++) {
         seeds[id] = 0x9e3779b97f4a7c15 * (id + 1) + seed * 0xbf58476d1ce4e5b9;
     }
-    end_ns = system_time() + guest_option_number("seconds=", 6) * 1000000000;
+    end_ns = system_time() + duration_ns;
+}
+
+TEST(random_calls_from_all_sides)
+{
+    unsigned int nr = cpu_count();
+    uint64_t seed = guest_option_number("seed=", 1);
+
+    prepare(seed, guest_option_number("seconds=", 6) * 1000000000);
     for (unsigned int id = 1; id < nr; id++) {
         EXPECT(cpu_start(id, run, NULL), 0);
     }
@@ -401,7 +414,99 @@ TEST(random_calls_from_all_sides)
     for (unsigned int id = 1; id < nr; id++) {
         cpu_wait_down(id);
     }
-    print("%u calls, %u accepted\n", nr_calls, nr_accepted);
-    CHECK(nr_accepted > nr_calls / 20);
+    print("%lu calls, %lu accepted\n", child_box[CALLS], child_box[ACCEPTED]);
+    CHECK(child_box[ACCEPTED] > child_box[CALLS] / 20);
     EXPECT(hyper_version(XENVER_version, NULL), 4 << 16 | 17);
+}
+
+/* ---- a domain without privilege ---- */
+
+#define CHILD_CPUS  3u
+#define NR_CHILDREN 8u
+#define KEPT        16u /* pages of tables that were needed for the first time */
+#define CHILD_NS    200000000ul
+
+static struct child child;
+
+/* What a call reads twice may be another the second time. */
+static void rewrite(void *arg)
+{
+    struct trap_record record;
+
+    (void)arg;
+    for (;;) {
+        uint64_t *buffer = buffers[1 + below(CHILD_CPUS - 2)];
+        unsigned int i = below(512);
+
+        probe_write(&buffer[i], below(2) ? buffer[below(512)] : odd_word(), &record);
+        if (below(512) == 0) {
+            hyper_sched(SCHEDOP_yield, NULL);
+        }
+    }
+}
+
+static void run_for_ever(void *arg)
+{
+    for (;;) {
+        end_ns = system_time() + 1000000000;
+        run(arg);
+    }
+}
+
+static void misbehave(uint64_t seed)
+{
+    prepare(seed, 0);
+    user_init();
+    for (unsigned int id = 1; id < CHILD_CPUS; id++) {
+        cpu_start(id, id == CHILD_CPUS - 1 ? rewrite : run_for_ever, NULL);
+    }
+    run_for_ever(NULL);
+}
+
+static uint64_t free_pages_of_machine(void)
+{
+    static struct xen_sysctl op;
+
+    op.cmd = XEN_SYSCTL_physinfo;
+    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    return hypercall1(__HYPERVISOR_sysctl, &op) ? 0 : op.u.physinfo.free_pages;
+}
+
+TEST(a_domain_without_privilege_harms_nobody)
+{
+    uint64_t seed = guest_option_number("seed=", 1), calls = 0, accepted = 0, before = 0, after;
+    static uint64_t ours[PAGE_SIZE / 8] page_aligned;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(ours); i++) {
+        ours[i] = i;
+    }
+    for (unsigned int i = 0; i < (cpu_count() > 1 ? 3 : NR_CHILDREN); i++) {
+        uint64_t end;
+
+        EXPECT(child_create(&child, CHILD_CPUS, misbehave, seed * NR_CHILDREN + i), 0);
+        child_unpause(&child);
+        end = system_time() + 10000000000ul;
+        while (child.box[CALLS] < 500 && system_time() < end) {
+            hyper_sched(SCHEDOP_yield, NULL);
+        }
+        end = system_time() + CHILD_NS;
+        while (system_time() < end) {
+            hyper_sched(SCHEDOP_yield, NULL);
+        }
+        calls += child.box[CALLS];
+        accepted += child.box[ACCEPTED];
+        EXPECT(child_destroy(&child), 0);
+        if (i == 0) {
+            before = free_pages_of_machine();
+        }
+    }
+    print("%lu calls, %lu accepted\n", calls, accepted);
+    CHECK(accepted > calls / 20);
+    for (unsigned int i = 0; i < ARRAY_SIZE(ours); i++) {
+        EXPECT(ours[i], i);
+    }
+    after = free_pages_of_machine();
+    if (after + (guest_option("oracle") ? 1000 : KEPT) < before) {
+        FAIL("%lu pages are not free again", before - after);
+    }
 }
