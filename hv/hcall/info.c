@@ -52,9 +52,15 @@ void info_domain(struct domain *d, struct xen_domctl_getdomaininfo *info)
     memcpy(info->handle, d->handle, sizeof(info->handle));
 }
 
+/* The number of bits is the caller's: any. */
+static uint32_t bitmap_bytes(const struct xenctl_bitmap *bitmap)
+{
+    return bitmap->nr_bits / 8 + (bitmap->nr_bits % 8 != 0);
+}
+
 int info_cpumask_out(const struct xenctl_bitmap *to, const struct cpumask *mask)
 {
-    uint32_t bytes = (to->nr_bits + 7) / 8;
+    uint32_t bytes = bitmap_bytes(to);
 
     for (uint32_t i = 0; i < bytes; i++) {
         uint8_t byte = i < sizeof(mask->bits) ? ((const uint8_t *)mask->bits)[i] : 0;
@@ -74,7 +80,7 @@ int info_cpumask_out(const struct xenctl_bitmap *to, const struct cpumask *mask)
 
 int info_cpumask_in(const struct xenctl_bitmap *from, struct cpumask *mask)
 {
-    uint32_t bytes = min((from->nr_bits + 7) / 8, (uint32_t)sizeof(mask->bits));
+    uint32_t bytes = min(bitmap_bytes(from), (uint32_t)sizeof(mask->bits));
 
     cpumask_zero(mask);
     if (from->nr_bits == 0 || guest_ptr_null(guest_ptr_of(from->bitmap))) {
@@ -83,7 +89,7 @@ int info_cpumask_in(const struct xenctl_bitmap *from, struct cpumask *mask)
     if (copy_from_guest(mask->bits, guest_ptr_of(from->bitmap), bytes) != 0) {
         return -EFAULT;
     }
-    if (from->nr_bits % 8 != 0 && bytes == (from->nr_bits + 7) / 8) {
+    if (from->nr_bits % 8 != 0 && bytes == bitmap_bytes(from)) {
         ((uint8_t *)mask->bits)[bytes - 1] &= (uint8_t)((1u << from->nr_bits % 8) - 1);
     }
     return 0;
