@@ -299,7 +299,9 @@ static long vcpu_register_info(struct vcpu *v, struct guest_ptr arg)
 
 static long vcpu_send_nmi(struct vcpu *v, struct guest_ptr arg)
 {
-    (void)arg;
+    if (!guest_ptr_null(arg)) {
+        return -EINVAL;
+    }
     pv_send_nmi(v);
     return 0;
 }

@@ -293,6 +293,8 @@ TEST(an_nmi_comes_when_asked_for)
     trap_set_handler(2, note_nmi);
     EXPECT(hyper_vcpu(VCPUOP_send_nmi, 0, NULL), 0);
     EXPECT(nr_nmis, 1);
+    EXPECT(hyper_vcpu(VCPUOP_send_nmi, 0, &domctl), -EINVAL); /* takes no argument */
+    EXPECT(nr_nmis, 1);
     domctl.u.sendtrigger = (struct xen_domctl_sendtrigger){ .trigger = XEN_DOMCTL_SENDTRIGGER_NMI };
     EXPECT(do_domctl(XEN_DOMCTL_sendtrigger, 0), 0);
     EXPECT(nr_nmis, 2);
