@@ -135,7 +135,7 @@ static long end_by_iret(struct multicall_entry *at, uint32_t *left,
 static long run_list(struct multicall_entry *at, uint32_t *left, struct multicall_entry *entry)
 {
     for (; *left > 0; --*left, at++) {
-        if (unlikely(this_cpu()->softirqs != 0) && preempt_pending()) {
+        if (unlikely(this_cpu()->softirqs != 0 || *left % HCALL_BATCH == 0) && preempt_pending()) {
             return -ERESTART;
         }
         if (copy_user_words(entry, at, sizeof(*entry) / 8) != 0) {

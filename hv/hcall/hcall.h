@@ -29,6 +29,12 @@ extern hcall_fn *const hypercall_table[HYPERCALL_MAX];
 long hcall_restart(const uint64_t *args, unsigned int nr_args);
 
 /*
+ * A list of short operations, as long as the guest likes, asks preempt_pending()
+ * after so many of them: interrupts that are due are not seen otherwise.
+ */
+#define HCALL_BATCH 16u
+
+/*
  * The domain that @id names and the caller may work on, its own or, being
  * privileged, any; with a reference.  NULL: *@rc tells why, -ESRCH or -EPERM.
  */

@@ -435,7 +435,8 @@ long hcall_mmuext_op(uint64_t list, uint64_t count, uint64_t done_at, uint64_t f
         rc = ext_one(&p, &op);
         if (rc == 0) {
             list_advance(&c, 1, sizeof(op));
-            if (c.left > 0 && this_cpu()->softirqs != 0 && preempt_pending()) {
+            if (c.left > 0 && (this_cpu()->softirqs != 0 || c.left % HCALL_BATCH == 0) &&
+                preempt_pending()) {
                 rc = -ERESTART;
             }
         }
