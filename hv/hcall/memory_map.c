@@ -143,7 +143,8 @@ long memory_set_domain_map(uint64_t cmd, uint64_t arg)
         return -EFAULT;
     }
     if (f.map.nr_entries > MAP_ENTRIES_MAX) {
-        log_warn("d%u: a memory map of %u entries is too long", f.domid, f.map.nr_entries);
+        log_guest(current()->domain->id, "a memory map of %u entries for d%u is too long",
+                  f.map.nr_entries, f.domid);
         return -EINVAL;
     }
     d = hcall_target(f.domid, &rc);

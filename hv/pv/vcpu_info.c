@@ -43,7 +43,7 @@ int pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset)
     if (rc != 0) {
         return rc;
     }
-    if (!frame_get_writable(frame_of(mfn), d->id, &d->dirty_cpus, 0)) {
+    if (!frame_get_writable(frame_named(mfn), d->id, &d->dirty_cpus, 0)) {
         log_guest(d->id, "vCPU %u: frame %#lx cannot hold its vcpu_info", v->id, mfn.n);
         return -EINVAL;
     }
