@@ -254,7 +254,7 @@ int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_por
         }
     }
     spin_unlock(&d->evtchn->lock);
-    return rc;
+    return rc == -EINVAL ? pirq_why_not(d, pirq) : rc;
 }
 
 /* Its vCPU has changed, or its mask: if it is pending and not masked, that vCPU must hear of it. */

@@ -211,6 +211,8 @@ int must_check pirq_create(struct domain *d);
 void pirq_free(struct domain *d);
 /* A pirq gets its channel, or loses it. */
 int must_check pirq_bind(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t port);
+/* Why there was none to bind: -EPERM or -EINVAL.  Holds: nothing. */
+int pirq_why_not(struct domain *d, uint32_t pirq);
 void pirq_unbind(struct domain *d, uint32_t pirq);
 /* Let the interrupt come where @v, which gets its events, ran last. */
 void pirq_follow(struct domain *d, uint32_t pirq, const struct vcpu *v);

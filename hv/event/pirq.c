@@ -56,6 +56,16 @@ static struct pirq *find(struct domain *d, unsigned int pirq)
     return p == NULL || p->line == NULL ? NULL : p;
 }
 
+static bool has_right(struct domain *d, unsigned int gsi)
+{
+    bool has;
+
+    spin_lock(&d->lock);
+    has = rangeset_contains(&d->irqs, gsi, gsi);
+    spin_unlock(&d->lock);
+    return has;
+}
+
 int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq)
 {
     int rc = 0;
@@ -66,7 +76,7 @@ int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq)
     if (d->pirqs == NULL) {
         return -EPERM;
     }
-    if (!rangeset_contains(&d->irqs, gsi, gsi)) {
+    if (!has_right(d, gsi)) {
         /* A kernel names all ISA interrupts when it starts; those of ours it can name, not bind. */
         *pirq = (int)gsi;
         return d->is_hardware ? 0 : -EPERM;
@@ -164,9 +174,6 @@ int pirq_bind(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t por
 {
     struct pirq *p = find(d, pirq);
 
-    if (p == NULL && pirq < irq_nr_gsis() && !rangeset_contains(&d->irqs, pirq, pirq)) {
-        return -EPERM;
-    }
     (void)flags; /* sharing between domains is not offered; within one it needs nothing of us */
     if (p == NULL) {
         return -EINVAL;
@@ -177,6 +184,11 @@ int pirq_bind(struct domain *d, uint32_t pirq, uint32_t flags, evtchn_port_t por
     WRITE_ONCE(p->port, port);
     irq_guest_bind(p->line);
     return 0;
+}
+
+int pirq_why_not(struct domain *d, uint32_t pirq)
+{
+    return pirq < irq_nr_gsis() && !has_right(d, pirq) ? -EPERM : -EINVAL;
 }
 
 void pirq_unbind(struct domain *d, uint32_t pirq)

@@ -129,6 +129,17 @@ static void rtc_out(const struct domain *d, uint8_t val)
 
 /* ----------------------------------------------------------- one access -- */
 
+/* Are they the domain's?  Its rights change under it. */
+static bool is_own(struct domain *d, uint16_t port, unsigned int bytes)
+{
+    bool is;
+
+    spin_lock(&d->lock);
+    is = rangeset_contains(&d->ioports, port, port + bytes - 1);
+    spin_unlock(&d->lock);
+    return is;
+}
+
 static uint32_t port_in(struct domain *d, uint16_t port, unsigned int bytes)
 {
     uint32_t val = 0;
@@ -145,7 +156,7 @@ static uint32_t port_in(struct domain *d, uint16_t port, unsigned int bytes)
     if (d->is_hardware && port == PORT_RTC_INDEX && bytes == 1) {
         return d->rtc_index;
     }
-    if (rangeset_contains(&d->ioports, port, port + bytes - 1)) {
+    if (is_own(d, port, bytes)) {
         return real_in(port, bytes);
     }
     if (bytes == 1) {
@@ -168,7 +179,7 @@ static void port_out(struct domain *d, uint16_t port, unsigned int bytes, uint32
         d->rtc_index = val & 0x7f;
     } else if (d->is_hardware && port == PORT_RTC_DATA && bytes == 1) {
         rtc_out(d, (uint8_t)val);
-    } else if (rangeset_contains(&d->ioports, port, port + bytes - 1)) {
+    } else if (is_own(d, port, bytes)) {
         real_out(port, bytes, val);
     } else if (bytes > 1) {
         for (unsigned int i = 0; i < bytes; i++) {

@@ -210,6 +210,11 @@ void pirq_unbind(struct domain *d, uint32_t pirq)
 {
 }
 
+int pirq_why_not(struct domain *d, uint32_t pirq)
+{
+    return -EINVAL;
+}
+
 void pirq_follow(struct domain *d, uint32_t pirq, const struct vcpu *v)
 {
 }
