@@ -18,7 +18,6 @@
 #include "builder/start_info.h"
 #include "builder/unpack.h"
 #include "builder/workspace.h"
-#include "grant/grant.h"
 #include "lib/string.h"
 #include "mm/init.h"
 #include "mm/page_alloc.h"
@@ -267,10 +266,6 @@ static int __init make_domain(struct making *b)
     };
     int rc;
 
-    config.max_grant_frames =
-        config.max_grant_frames ? config.max_grant_frames : GRANT_FRAMES_DEFAULT;
-    config.max_maptrack_frames =
-        config.max_maptrack_frames ? config.max_maptrack_frames : GRANT_MAPTRACK_FRAMES_DEFAULT;
     rc = domain_create(&config, &b->d);
     for (uint32_t i = 0; i < config.max_vcpus && rc == 0; i++) {
         rc = vcpu_create(b->d, i);

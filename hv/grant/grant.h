@@ -12,10 +12,6 @@
 #include "domain/domain.h"
 #include <xen/grant_table.h>
 
-/* Limits of a domain, unless the command line or its creator say otherwise. */
-#define GRANT_FRAMES_DEFAULT          64u
-#define GRANT_MAPTRACK_FRAMES_DEFAULT 1024u
-
 extern const struct domain_part grant_part;
 
 /* ----- the table ----- */

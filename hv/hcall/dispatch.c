@@ -57,6 +57,7 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [__HYPERVISOR_mca] = hcall_mca,
     [__HYPERVISOR_sysctl] = hcall_sysctl,
     [__HYPERVISOR_domctl] = hcall_domctl,
+    [__HYPERVISOR_hypfs_op] = hcall_hypfs_op,
     /* Numbers that are old, not ours to offer, or not given out. */
     [6] = hcall_none,
     [11] = hcall_none,
@@ -65,7 +66,8 @@ hcall_fn *const hypercall_table[HYPERCALL_MAX] = {
     [27] = hcall_none,
     [31] = hcall_none,
     [37 ... 39] = hcall_none,
-    [41 ... 47] = hcall_none,
+    [41] = hcall_none,
+    [43 ... 47] = hcall_none,
     [49 ... 63] = hcall_none,
 };
 

@@ -3,7 +3,6 @@
 #include "hcall/domctl.h"
 
 #include "domain/part.h"
-#include "grant/grant.h"
 #include "guest/guest.h"
 #include "hcall/info.h"
 #include "lib/string.h"
@@ -90,11 +89,9 @@ static int check_numbers(const struct xen_domctl_createdomain *c)
 }
 
 /* A limit that the creator may leave to us, and not raise. */
-static int take_limit(int32_t asked, uint32_t least, uint32_t option, uint32_t usual,
-                      uint32_t *limit, const char *why)
+static int take_limit(int32_t asked, uint32_t least, uint32_t most, uint32_t *limit,
+                      const char *why)
 {
-    uint32_t most = option != 0 ? option : usual;
-
     if (asked >= 0 && ((uint32_t)asked > most || (uint32_t)asked < least)) {
         return refuse(why, (uint32_t)asked);
     }
@@ -109,13 +106,12 @@ static int make_config(const struct xen_domctl_createdomain *c, struct domain_co
     rc = rc != 0 ? rc : check_arch(c);
     rc = rc != 0 ? rc : check_numbers(c);
     if (rc == 0) {
-        rc = take_limit(c->max_grant_frames, 1, hv_options.gnttab_max_frames, GRANT_FRAMES_DEFAULT,
+        rc = take_limit(c->max_grant_frames, 1, READ_ONCE(hv_options.gnttab_max_frames),
                         &config->max_grant_frames, "no such number of grant table frames");
     }
     if (rc == 0) {
-        rc = take_limit(c->max_maptrack_frames, 0, hv_options.gnttab_max_maptrack_frames,
-                        GRANT_MAPTRACK_FRAMES_DEFAULT, &config->max_maptrack_frames,
-                        "more maptrack frames than the limit");
+        rc = take_limit(c->max_maptrack_frames, 0, READ_ONCE(hv_options.gnttab_max_maptrack_frames),
+                        &config->max_maptrack_frames, "more maptrack frames than the limit");
     }
     config->is_xenstore = c->flags & XEN_DOMCTL_CDF_xs_domain;
     config->is_msr_relaxed = c->arch.misc_flags & XEN_X86_MSR_RELAXED;

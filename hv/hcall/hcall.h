@@ -69,4 +69,4 @@ hcall_fn hcall_set_trap_table, hcall_mmu_update, hcall_set_gdt, hcall_stack_swit
     hcall_xen_version, hcall_console_io, hcall_grant_table_op, hcall_vm_assist, hcall_iret,
     hcall_vcpu_op, hcall_set_segment_base, hcall_mmuext_op, hcall_nmi_op, hcall_sched_op,
     hcall_hvm_op, hcall_mca, hcall_callback_op, hcall_xenpmu_op, hcall_event_channel_op,
-    hcall_physdev_op, hcall_sysctl, hcall_domctl;
+    hcall_physdev_op, hcall_sysctl, hcall_domctl, hcall_hypfs_op;

@@ -18,7 +18,7 @@
 #include "sys/log.h"
 #include "sys/version.h"
 
-#define ABI_VERSION (4u << 16 | 17u)
+#define ABI_VERSION (VERSION_ABI_MAJOR << 16 | VERSION_ABI_MINOR)
 #define BUILD_ID_AT 16u    /* in the ELF note: behind three lengths and "GNU" */
 #define IO_CHUNK    128u   /* bytes of console text copied at a time */
 #define IO_TEXT_MAX 65536u /* bytes of one write; kernels write lines */
@@ -55,7 +55,7 @@ static long op_extraversion(struct guest_ptr arg)
 
 static long op_compile_info(struct guest_ptr arg)
 {
-    struct xen_compile_info info = { VERSION_COMPILER, "mansio", "mansio " VERSION_OWN, "" };
+    struct xen_compile_info info = { VERSION_COMPILER, VERSION_BUILDER, VERSION_BUILD, "" };
 
     return give(arg, &info, sizeof(info));
 }
@@ -69,7 +69,7 @@ static long op_capabilities(struct guest_ptr arg)
 
 static long op_changeset(struct guest_ptr arg)
 {
-    return give_text(arg, "mansio " VERSION_OWN, sizeof(xen_changeset_info_t));
+    return give_text(arg, VERSION_BUILD, sizeof(xen_changeset_info_t));
 }
 
 static long op_platform_parameters(struct guest_ptr arg)

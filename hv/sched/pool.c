@@ -26,6 +26,7 @@ static const struct sched_policy *const policies[] = { &sched_policy_credit2, &s
 struct spinlock pools_lock = SPINLOCK_INIT(LOCK_RANK_POOL);
 
 static struct list_node pools = LIST_INIT(pools);
+static uint32_t nr_pools;
 static struct run_queue *unused_queues;
 static struct sched_pool no_pool = { .id = SCHED_POOL_ANY, .policy = &sched_policy_credit2 };
 static struct sched_pool first_pool = { .policy = &sched_policy_credit2 };
@@ -64,6 +65,7 @@ static void add_pool(struct sched_pool *p, struct list_node *before)
     list_init(&p->groups);
     set_params(p, &p->policy->defaults);
     list_insert_before(before, &p->link);
+    nr_pools++;
 }
 
 static const struct sched_policy *find_policy(const char *name, uint32_t id)
@@ -127,6 +129,9 @@ int sched_pool_create(uint32_t *id, uint32_t policy_id)
         }
         wanted += other->id == wanted;
     }
+    if (rc == 0 && nr_pools >= SCHED_POOLS_MAX) {
+        rc = -ENOSPC;
+    }
     if (rc == 0) {
         p->policy = policy;
         p->id = *id = wanted;
@@ -152,6 +157,7 @@ int sched_pool_destroy(uint32_t id)
         rc = -EBUSY;
     } else {
         list_remove(&p->link);
+        nr_pools--;
     }
     spin_unlock(&pools_lock);
     if (rc == 0) {

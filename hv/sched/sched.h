@@ -32,6 +32,7 @@ enum unit_state {
 
 #define SCHED_WEIGHT_DEFAULT 256u
 #define SCHED_POOL_ANY       0xffffffffu
+#define SCHED_POOLS_MAX      NR_CPUS /* so many at once */
 
 /*
  * Units with one share between them: those of a domain.
@@ -199,7 +200,7 @@ struct sched_pool_params {
 };
 
 /* A new pool without CPUs; *@id is its number, or SCHED_POOL_ANY to be told.  -EEXIST; -ENOENT: no
- * such policy; -ENOMEM. */
+ * such policy; -ENOSPC: there are SCHED_POOLS_MAX; -ENOMEM. */
 int must_check sched_pool_create(uint32_t *id, uint32_t policy_id);
 /* -ENOENT: no such pool; -EBUSY: it has CPUs or groups, or is pool 0. */
 int must_check sched_pool_destroy(uint32_t id);

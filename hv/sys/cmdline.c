@@ -36,7 +36,7 @@ __init bool cmdline_bool(const char *text, bool *value)
     return true;
 }
 
-static __init unsigned int digit_of(char c)
+static unsigned int digit_of(char c)
 {
     if (c >= '0' && c <= '9') {
         return (unsigned int)(c - '0');
@@ -46,7 +46,7 @@ static __init unsigned int digit_of(char c)
 }
 
 /* The number at *@text, which moves behind it; false if there is none or it is too big. */
-static __init bool take_number(const char **text, uint64_t *value)
+static bool take_number(const char **text, uint64_t *value)
 {
     const char *s = *text;
     unsigned int base = 10;
@@ -70,7 +70,7 @@ static __init bool take_number(const char **text, uint64_t *value)
     return true;
 }
 
-__init bool cmdline_uint(const char *text, uint64_t *value)
+bool cmdline_uint(const char *text, uint64_t *value)
 {
     uint64_t n;
 

@@ -43,13 +43,9 @@ struct limit {
     uint32_t nr_dropped;
 };
 
-struct levels {
-    unsigned int always, limited;
-};
-
 static char first_ring[RING_SIZE];
 
-/* All below is guarded by log_lock, the levels excepted: those are set while starting. */
+/* All below is guarded by log_lock. */
 static struct spinlock log_lock = SPINLOCK_INIT(LOCK_RANK_LOG);
 static char *ring = first_ring;
 static uint32_t ring_size = RING_SIZE;
@@ -60,8 +56,8 @@ static bool has_news;
 static struct partial partials[NR_PARTIAL];
 static struct limit limits[NR_LIMITS];
 
-static struct levels our_levels = { LOG_INFO + 1, LOG_INFO + 1 };
-static struct levels guest_levels = { 0, LOG_WARN + 1 };
+static struct log_levels our_levels = { LOG_INFO + 1, LOG_INFO + 1 };
+static struct log_levels guest_levels = { 0, LOG_WARN + 1 };
 static bool in_panic;
 
 static void lock_log(void) ACQUIRES(log_lock)
@@ -170,7 +166,7 @@ static bool limit_allows(unsigned int i, const char *prefix) REQUIRES(log_lock)
     return true;
 }
 
-static bool is_shown(const struct levels *levels, enum log_level level, unsigned int limit,
+static bool is_shown(const struct log_levels *levels, enum log_level level, unsigned int limit,
                      const char *prefix) REQUIRES(log_lock)
 {
     return level < levels->always || (level < levels->limited && limit_allows(limit, prefix));
@@ -182,7 +178,7 @@ void log_print(enum log_level level, const char *fmt, ...)
 
     va_start(args, fmt);
     lock_log();
-    if (is_shown(&our_levels, level, OUR_LIMIT, "")) {
+    if (level == LOG_ERR || is_shown(&our_levels, level, OUR_LIMIT, "")) {
         put_line("", fmt, args);
     }
     unlock_log();
@@ -263,14 +259,41 @@ void log_dom0_console(const char *text, size_t len_bytes)
     unlock_log();
 }
 
+static void set_levels(struct log_levels *levels, unsigned int always, unsigned int limited)
+{
+    lock_log();
+    *levels = (struct log_levels){ always, max(always, limited) };
+    unlock_log();
+}
+
 void log_set_levels(unsigned int always, unsigned int limited)
 {
-    our_levels = (struct levels){ max(always, LOG_ERR + 1u), max(always, limited) };
+    set_levels(&our_levels, always, limited);
 }
 
 void log_set_guest_levels(unsigned int always, unsigned int limited)
 {
-    guest_levels = (struct levels){ always, max(always, limited) };
+    set_levels(&guest_levels, always, limited);
+}
+
+static struct log_levels get_levels(const struct log_levels *levels)
+{
+    struct log_levels copy;
+
+    lock_log();
+    copy = *levels;
+    unlock_log();
+    return copy;
+}
+
+struct log_levels log_levels(void)
+{
+    return get_levels(&our_levels);
+}
+
+struct log_levels log_guest_levels(void)
+{
+    return get_levels(&guest_levels);
 }
 
 size_t log_read(char *buf, size_t len_bytes, uint32_t *index, bool incremental)

@@ -49,6 +49,13 @@ void log_dom0_console(const char *text, size_t len_bytes);
 void log_set_levels(unsigned int always, unsigned int limited);
 void log_set_guest_levels(unsigned int always, unsigned int limited);
 
+/* What was set, or is so by default; @limited is not less than @always. */
+struct log_levels {
+    unsigned int always, limited;
+};
+struct log_levels log_levels(void);
+struct log_levels log_guest_levels(void);
+
 /*
  * Copy from the ring for XEN_SYSCTL_readconsole.  *@index: position to start
  * from when @incremental, else that is the oldest byte; what has been

@@ -5,6 +5,7 @@
  */
 #include "sys/options.h"
 
+#include "lib/format.h"
 #include "lib/string.h"
 #include "sys/cmdline.h"
 #include "sys/cpu.h"
@@ -18,6 +19,8 @@ struct hv_options hv_options = {
     .max_cpus = NR_CPUS,
     .smt = true,
     .acpi = true,
+    .gnttab_max_frames = 64,
+    .gnttab_max_maptrack_frames = 1024,
     .gnttab_max_version = 2,
 };
 
@@ -47,7 +50,7 @@ static __init bool parse_vga(const char *value)
     return true;
 }
 
-static __init bool parse_conswitch(const char *value)
+static bool parse_conswitch(const char *value)
 {
     bool stay = value[0] && value[1] == 'x';
 
@@ -57,6 +60,11 @@ static __init bool parse_conswitch(const char *value)
     hv_options.conswitch = value[0];
     hv_options.conswitch_stay = stay;
     return true;
+}
+
+static void tell_conswitch(char *value, size_t size)
+{
+    format_string(value, size, "%c%s", hv_options.conswitch, hv_options.conswitch_stay ? "x" : "");
 }
 
 /* `512M`, `25%`, `1G+10%`; with a minus before it: all of the machine's but so much. */
@@ -237,31 +245,22 @@ static __init bool parse_gnttab(const char *value)
     return true;
 }
 
-/* How many levels @name shows; -1: no such name. */
-static __init int level_count(const char *name)
-{
-    static const struct {
-        const char *name;
-        int count;
-    } names[] = {
-        { "none", 0 },
-        { "error", LOG_ERR + 1 },
-        { "warning", LOG_WARN + 1 },
-        { "info", LOG_INFO + 1 },
-        { "debug", LOG_DEBUG + 1 },
-        { "all", LOG_DEBUG + 1 },
-    };
+/* By how many levels they show; the last is another name of the one before. */
+static const char *const level_names[] = { "none", "error", "warning", "info", "all", "debug" };
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (!strcmp(name, names[i].name)) {
-            return names[i].count;
+/* How many levels @name shows; -1: no such name. */
+static int level_count(const char *name)
+{
+    for (int i = 0; i < (int)ARRAY_SIZE(level_names); i++) {
+        if (!strcmp(name, level_names[i])) {
+            return min(i, LOG_DEBUG + 1);
         }
     }
     return -1;
 }
 
 /* `level` or `level/limited level`. */
-static __init bool parse_levels(const char *value, void (*use)(unsigned int, unsigned int))
+static bool parse_levels(const char *value, void (*use)(unsigned int, unsigned int))
 {
     char always[ITEM_MAX];
     char *slash;
@@ -281,15 +280,74 @@ static __init bool parse_levels(const char *value, void (*use)(unsigned int, uns
     return true;
 }
 
-static __init bool parse_loglvl(const char *value)
+static bool parse_loglvl(const char *value)
 {
     return parse_levels(value, log_set_levels);
 }
 
-static __init bool parse_guest_loglvl(const char *value)
+static bool parse_guest_loglvl(const char *value)
 {
     return parse_levels(value, log_set_guest_levels);
 }
+
+static void tell_levels(char *value, size_t size, struct log_levels levels)
+{
+    format_string(value, size, "%s/%s", level_names[levels.always], level_names[levels.limited]);
+}
+
+static void tell_loglvl(char *value, size_t size)
+{
+    tell_levels(value, size, log_levels());
+}
+
+static void tell_guest_loglvl(char *value, size_t size)
+{
+    tell_levels(value, size, log_guest_levels());
+}
+
+static bool parse_uint(const char *value, uint32_t *number, uint32_t low, uint32_t top)
+{
+    uint64_t n;
+
+    if (!cmdline_uint(value, &n) || n < low || n > top) {
+        return false;
+    }
+    WRITE_ONCE(*number, (uint32_t)n);
+    return true;
+}
+
+static bool parse_gnttab_max_frames(const char *value)
+{
+    return parse_uint(value, &hv_options.gnttab_max_frames, 1, 4096);
+}
+
+static void tell_gnttab_max_frames(char *value, size_t size)
+{
+    format_string(value, size, "%u", hv_options.gnttab_max_frames);
+}
+
+static bool parse_gnttab_max_maptrack_frames(const char *value)
+{
+    return parse_uint(value, &hv_options.gnttab_max_maptrack_frames, 1, 65536);
+}
+
+static void tell_gnttab_max_maptrack_frames(char *value, size_t size)
+{
+    format_string(value, size, "%u", hv_options.gnttab_max_maptrack_frames);
+}
+
+#define PARAM(n)                                                                                   \
+    {                                                                                              \
+        .name = #n, .set = parse_##n, .tell = tell_##n                                             \
+    }
+
+const struct option_param option_params[OPTION_NR_PARAMS] = {
+    PARAM(conswitch),
+    PARAM(gnttab_max_frames),
+    PARAM(gnttab_max_maptrack_frames),
+    PARAM(guest_loglvl),
+    PARAM(loglvl),
+};
 
 #define BOOL(n, member)                                                                            \
     {                                                                                              \
@@ -343,8 +401,8 @@ static const struct cmdline_option options[] __initconst = {
     CUSTOM("reboot", parse_reboot),
     STRING("clocksource", clocksource),
     STRING("sched", sched),
-    UINT("gnttab_max_frames", gnttab_max_frames, 1, 4096),
-    UINT("gnttab_max_maptrack_frames", gnttab_max_maptrack_frames, 1, 65536),
+    CUSTOM("gnttab_max_frames", parse_gnttab_max_frames),
+    CUSTOM("gnttab_max_maptrack_frames", parse_gnttab_max_maptrack_frames),
     CUSTOM("gnttab", parse_gnttab),
     NO_EFFECT("bootscrub"),
     NO_EFFECT("console_timestamps"),

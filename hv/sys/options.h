@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the command line has set, constant after options_parse(). */
+/* What the command line has set; constant after options_parse(), option_params excepted. */
 #pragma once
 
 #include "lib/compiler.h"
@@ -47,7 +47,7 @@ struct hv_options {
 
     /* domains */
     char sched[16];             /* sched=; "": the default policy */
-    uint32_t gnttab_max_frames; /* per domain; 0: the default */
+    uint32_t gnttab_max_frames; /* of each domain made from now on */
     uint32_t gnttab_max_maptrack_frames;
     uint32_t gnttab_max_version; /* gnttab=max-ver: 1 or 2 */
 };
@@ -56,6 +56,15 @@ extern struct hv_options hv_options;
 
 /* Set hv_options, and the log's levels, from the hypervisor's command line. */
 void options_parse(const char *cmdline);
+
+/* The options that may change while the machine runs, by name. */
+#define OPTION_NR_PARAMS 5u
+struct option_param {
+    const char *name;
+    bool (*set)(const char *value);         /* false: it is malformed, and nothing is changed */
+    void (*tell)(char *value, size_t size); /* in the form that set() takes */
+};
+extern const struct option_param option_params[OPTION_NR_PARAMS];
 
 /* @m of a machine that has @total_bytes; @otherwise if it was not given. */
 uint64_t option_memory_bytes(const struct option_memory *m, uint64_t total_bytes,

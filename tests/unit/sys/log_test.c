@@ -159,7 +159,10 @@ static void levels_decide_what_is_shown(void **state)
     log_err("error");
     log_warn("hidden");
     assert_string_equal(seen, "(mansio) shown\n(mansio) error\n");
+    assert_int_equal(log_levels().always, 0); /* as it was set, though errors are shown */
     forget(state);
+    log_set_guest_levels(LOG_INFO + 1, LOG_WARN + 1);
+    assert_int_equal(log_guest_levels().limited, LOG_INFO + 1);
     log_set_guest_levels(0, 0);
     log_guest(3, "hidden");
     assert_string_equal(seen, "");

@@ -20,6 +20,16 @@ void log_set_guest_levels(unsigned int always, unsigned int limited)
     guest_levels[1] = limited;
 }
 
+struct log_levels log_levels(void)
+{
+    return (struct log_levels){ levels[0], levels[1] };
+}
+
+struct log_levels log_guest_levels(void)
+{
+    return (struct log_levels){ guest_levels[0], guest_levels[1] };
+}
+
 static void good(const char *line)
 {
     fake_log_reset();
@@ -119,12 +129,42 @@ static void what_stock_configurations_say_is_understood(void **state)
     assert_non_null(strstr(fake_log_last(), "accepted without effect"));
 }
 
+static void those_that_may_change_later_take_what_they_tell(void **state)
+{
+    static const char *const cases[OPTION_NR_PARAMS][3] = {
+        { "conswitch", "cx", "c1" },
+        { "gnttab_max_frames", "77", "4097" },
+        { "gnttab_max_maptrack_frames", "1234", "many" },
+        { "guest_loglvl", "none/all", "none/" },
+        { "loglvl", "warning/info", "loud" },
+    };
+    char value[32];
+
+    for (size_t i = 0; i < OPTION_NR_PARAMS; i++) {
+        const struct option_param *p = &option_params[i];
+
+        assert_string_equal(p->name, cases[i][0]);
+        assert_true(p->set(cases[i][1]));
+        p->tell(value, sizeof(value));
+        assert_string_equal(value, cases[i][1]);
+        assert_false(p->set(cases[i][2]));
+        p->tell(value, sizeof(value));
+        assert_string_equal(value, cases[i][1]);
+        assert_true(p->set(value));
+    }
+    assert_int_equal(hv_options.gnttab_max_frames, 77);
+    assert_true(option_params[4].set("debug"));
+    option_params[4].tell(value, sizeof(value));
+    assert_string_equal(value, "all/all");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dom0_memory_has_bounds_parts_and_rests),
         cmocka_unit_test(dom0_vcpus_are_a_number_or_a_range),
         cmocka_unit_test(log_levels_have_a_limited_part),
+        cmocka_unit_test(those_that_may_change_later_take_what_they_tell),
         cmocka_unit_test(what_stock_configurations_say_is_understood),
     };
 
