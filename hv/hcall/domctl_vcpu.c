@@ -31,9 +31,11 @@ long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
     struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
     const struct vcpu *v = domain_vcpu(d, 0);
 
-    return v == NULL ? -ENOENT
-                     : cpu_policy_tell(v, guest_ptr_of(p->leaves), &p->nr_leaves,
-                                       guest_ptr_of(p->msrs), &p->nr_msrs);
+    if (v == NULL) {
+        v = current(); /* what a new domain sees */
+    }
+    return cpu_policy_tell(v, guest_ptr_of(p->leaves), &p->nr_leaves, guest_ptr_of(p->msrs),
+                           &p->nr_msrs);
 }
 
 long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)

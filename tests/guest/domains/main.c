@@ -510,6 +510,18 @@ TEST(a_domain_sees_the_features_it_was_left)
     EXPECT(child_destroy(&child), 0);
 }
 
+TEST(a_domain_has_a_policy_before_it_has_a_vcpu)
+{
+    static struct xen_cpuid_leaf leaves[NR_LEAVES];
+
+    op = good_config();
+    EXPECT(domctl(&op, XEN_DOMCTL_createdomain, 0), 0);
+    child.domid = op.domain;
+    EXPECT(policy_op(XEN_DOMCTL_get_cpu_policy, leaves, NR_LEAVES), 0);
+    EXPECT(op.u.cpu_policy.nr_leaves > 1, true);
+    destroy(child.domid);
+}
+
 /* ---- its time ---- */
 
 /* Both clocks at one time: neither the hypervisor nor what it runs on came in between. */
