@@ -127,7 +127,10 @@ struct domain *domain_get_next(domid_t id);
  */
 struct domain *domain_held(domid_t id);
 /* One more reference to @d, to which the caller has one. */
-void domain_hold(struct domain *d);
+static inline void domain_hold(struct domain *d)
+{
+    __atomic_fetch_add(&d->refs, 1, __ATOMIC_SEQ_CST);
+}
 /* Drop one; any lock may be held. */
 void domain_put(struct domain *d);
 

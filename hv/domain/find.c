@@ -40,11 +40,19 @@ static uint32_t end_of_ids; /* [domlist_lock] to write: of the pages there are *
 static domid_t last_given;  /* [domlist_lock] the last number we chose */
 static struct domain *pool; /* [domlist_lock] linked by .next */
 
-static struct domain *peek(unsigned int id)
+/* Pages stay. */
+static struct domain **entry_of(unsigned int id)
 {
     struct domain **page = READ_ONCE(id_pages[id / IDS_PER_PAGE]);
 
-    return page == NULL ? NULL : __atomic_load_n(&page[id % IDS_PER_PAGE], __ATOMIC_ACQUIRE);
+    return page == NULL ? NULL : &page[id % IDS_PER_PAGE];
+}
+
+static struct domain *peek(unsigned int id)
+{
+    struct domain **entry = entry_of(id);
+
+    return entry == NULL ? NULL : __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 }
 
 /* Rule 2. */
@@ -63,12 +71,13 @@ static bool count_up(struct domain *d)
 
 static struct domain *find(unsigned int id)
 {
-    struct domain *d = peek(id);
+    struct domain **entry = entry_of(id);
+    struct domain *d = entry == NULL ? NULL : __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 
     if (d == NULL || !count_up(d)) {
         return NULL;
     }
-    if (unlikely(peek(id) != d)) { /* rule 3 */
+    if (unlikely(__atomic_load_n(entry, __ATOMIC_ACQUIRE) != d)) { /* rule 3 */
         domain_put(d);
         return NULL;
     }
@@ -116,11 +125,6 @@ struct domain *domain_get_next(domid_t id)
         }
     }
     return NULL;
-}
-
-void domain_hold(struct domain *d)
-{
-    __atomic_fetch_add(&d->refs, 1, __ATOMIC_SEQ_CST);
 }
 
 void domain_put(struct domain *d)

@@ -132,11 +132,6 @@ struct domain *domain_held(domid_t id)
     return id < ARRAY_SIZE(domains) ? domains[id] : NULL;
 }
 
-void domain_hold(struct domain *d)
-{
-    d->refs++;
-}
-
 void domain_put(struct domain *d)
 {
     d->refs--;
