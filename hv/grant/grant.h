@@ -91,37 +91,41 @@ static inline void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_
     }
 }
 
-/* The frame of an entry that the caller has pinned. */
-mfn_t grant_pinned(const struct domain *granter, grant_ref_t ref);
-
 /* ----- a borrower's handles ----- */
+
+#define GRANT_NO_HANDLE UINT32_MAX
 
 /*
  * Pin entry @ref of @granter as @flags (GNTMAP_xxx) want it, and make a handle
- * for it, which is not good for unmapping until grant_map_end(): its @is_done
- * tells whether the frame is mapped; if not all is undone.  Returns the frame's
- * number.  With a handle goes the caller's reference to the granter.
+ * for it, which is not good for unmapping until grant_map_end().  Returns the
+ * frame's number.  With a handle goes the caller's reference to the granter.
  *   GNTST_no_space  the mapper has no handle left, or there is no memory
- *   others as grant_pin()
+ *   others as grant_pin(); *@handle is GRANT_NO_HANDLE then
  */
 int64_t must_check grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref_t ref,
                                    uint32_t flags, grant_handle_t *handle);
-void grant_map_end(struct domain *mapper, grant_handle_t handle, uint32_t flags, bool is_done);
+
+/* The frames of these are mapped; those that are GRANT_NO_HANDLE are passed over. */
+void grant_map_end(struct domain *mapper, const grant_handle_t *handles, uint32_t nr);
+
+/* The frame of this one is not: all is given back, the reference to the granter too. */
+void grant_map_undo(struct domain *mapper, grant_handle_t handle);
 
 struct grant_mapping {
-    struct domain *granter;
+    struct domain *granter; /* NULL: there is no such handle */
     grant_ref_t ref;
-    uint32_t flags; /* GNTMAP_xxx that are in force */
-    mfn_t mfn;
     grant_handle_t handle;
+    uint32_t flags; /* GNTMAP_xxx that are in force */
+    uint32_t left;  /* those of them that shall stay: at first all */
+    mfn_t mfn;
 };
 
 /*
  * Begin to end @handle: fills in all of @m.  Nobody else can, until
- * grant_unmap_end(); its @flags are those of m->flags that stay, and with
- * neither GNTMAP_host_map nor GNTMAP_device_map among them all is given back.
- *   GNTST_bad_handle  not a handle of @mapper's
+ * grant_unmap_end() of all @nr that were begun: a handle with neither
+ * GNTMAP_host_map nor GNTMAP_device_map left is given back.
+ *   GNTST_bad_handle  not a handle of @mapper's; to be passed over at the end
  */
 int16_t must_check grant_unmap_begin(struct domain *mapper, grant_handle_t handle,
                                      struct grant_mapping *m);
-void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t flags);
+void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t nr);

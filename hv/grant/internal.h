@@ -84,6 +84,12 @@ static inline uint64_t *grant_active(const struct grant_table *t, grant_ref_t re
     return &t->pages[ref / GRANT_V1_PER_FRAME].active[ref % GRANT_V1_PER_FRAME];
 }
 
+/* The frame of an entry in use. */
+static inline mfn_t grant_active_mfn(uint64_t word)
+{
+    return MFN(word & ACTIVE_MFN);
+}
+
 static inline struct grant_entry_v1 *grant_entry_v1(const struct grant_table *t, grant_ref_t ref)
 {
     return (struct grant_entry_v1 *)t->pages[ref / GRANT_V1_PER_FRAME].shared +

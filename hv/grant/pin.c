@@ -31,27 +31,12 @@
  * all words, so either it finds the lock taken, waits, and sees the use, or
  * the user sees 0 and waits (version.c).
  */
-#include "grant/internal.h"
+#include "grant/pin.h"
 
 #include "mm/frame_use.h"
 #include "sys/log.h"
 
 #define MARK_TRIES 5u /* of setting the bits, while the lender changes its entry */
-
-static always_inline bool exchange64(uint64_t *word, uint64_t *old, uint64_t new)
-{
-    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
-static always_inline bool exchange32(uint32_t *word, uint32_t *old, uint32_t new)
-{
-    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
-static inline mfn_t active_mfn(uint64_t word)
-{
-    return MFN(word & ACTIVE_MFN);
-}
 
 /* Lock the entry; the version stays what it is until the entry is unlocked. */
 static inline uint64_t lock_entry(const struct grant_table *t, uint64_t *active, uint32_t *version)
@@ -81,21 +66,6 @@ struct use {
     struct grant_range *range; /* set if a part is lent; NULL: all of the page is needed */
 };
 
-/* The bits to be set for a use. */
-static inline uint16_t use_bits(bool is_write)
-{
-    return is_write ? GTF_reading | GTF_writing : GTF_reading;
-}
-
-/* Flags and domid lie in one word: does it lend the page, or with @part some of it, to @user? */
-static always_inline bool lends(uint32_t head, domid_t user, bool is_write, bool part)
-{
-    uint32_t looked =
-        0xffff0000u | GTF_type_mask | (is_write ? GTF_readonly : 0) | (part ? 0 : GTF_sub_page);
-
-    return (head & looked) == ((uint32_t)user << 16 | GTF_permit_access);
-}
-
 /* Set the bits, and see which frame is lent; GNTST_xxx, or the number. */
 static int64_t mark_v1(struct grant_entry_v1 *e, domid_t user, bool is_write)
 {
@@ -103,10 +73,11 @@ static int64_t mark_v1(struct grant_entry_v1 *e, domid_t user, bool is_write)
     unsigned int tries = MARK_TRIES;
 
     do {
-        if (!lends(old, user, is_write, false) || tries-- == 0) {
+        if (!grant_lends(old, user, is_write, false) || tries-- == 0) {
             return GNTST_general_error;
         }
-    } while ((~old & use_bits(is_write)) && !exchange32(head, &old, old | use_bits(is_write)));
+    } while ((~old & grant_use_bits(is_write)) &&
+             !grant_exchange32(head, &old, old | grant_use_bits(is_write)));
     return READ_ONCE(e->frame);
 }
 
@@ -131,9 +102,9 @@ static int64_t mark_v2(const struct grant_table *t, const struct use *u, grant_r
     int64_t rc = GNTST_general_error;
 
     for (unsigned int tries = MARK_TRIES;
-         tries > 0 && lends(now, u->user, u->is_write, u->range != NULL); tries--) {
+         tries > 0 && grant_lends(now, u->user, u->is_write, u->range != NULL); tries--) {
         was = now;
-        __atomic_store_n(grant_status(t, ref), old | use_bits(u->is_write), __ATOMIC_SEQ_CST);
+        __atomic_store_n(grant_status(t, ref), old | grant_use_bits(u->is_write), __ATOMIC_SEQ_CST);
         now = READ_ONCE(*(const uint32_t *)e);
         if (now == was) {
             rc = read_v2(e, now & GTF_sub_page, u->range);
@@ -161,12 +132,11 @@ static int64_t mark(const struct grant_table *t, uint32_t version, const struct 
 }
 
 /* Of the bits @old only @left are to be set any more. */
-static always_inline void unmark(const struct grant_table *t, uint32_t version, grant_ref_t ref,
-                                 uint16_t old, uint16_t left)
+static void unmark(const struct grant_table *t, uint32_t version, grant_ref_t ref, uint16_t old,
+                   uint16_t left)
 {
     if (likely(version == 1)) {
-        __atomic_and_fetch(&grant_entry_v1(t, ref)->flags, (uint16_t) ~(old & ~left),
-                           __ATOMIC_SEQ_CST);
+        grant_unmark_v1(grant_entry_v1(t, ref), old & ~left);
     } else {
         __atomic_store_n(grant_status(t, ref), left, __ATOMIC_RELEASE);
     }
@@ -174,16 +144,11 @@ static always_inline void unmark(const struct grant_table *t, uint32_t version, 
 
 /* -------------------------------------------------------- uses, one by one -- */
 
-static noinline int64_t refuse(const struct domain *granter, grant_ref_t ref, domid_t user,
-                               int64_t status)
+int64_t grant_pin_refuse(const struct domain *granter, grant_ref_t ref, domid_t user,
+                         int64_t status)
 {
     log_guest(user, "may not use grant %u of d%u (status %d)", ref, granter->id, (int)status);
     return status;
-}
-
-static inline uint64_t first_word(mfn_t mfn, domid_t user, bool is_write)
-{
-    return ((uint64_t)user << ACTIVE_USER | mfn.n) + (is_write ? ACTIVE_WRITER : ACTIVE_READER);
 }
 
 /* Nobody uses the entry yet: the frame or why not, and the word to be. */
@@ -205,9 +170,9 @@ static int64_t first_use(const struct domain *granter, uint32_t version, const s
         rc = GNTST_general_error;
     }
     if (rc < 0) {
-        unmark(granter->grant, version, u->ref, use_bits(u->is_write), 0);
+        unmark(granter->grant, version, u->ref, grant_use_bits(u->is_write), 0);
     } else {
-        *word = first_word(mfn, u->user, u->is_write);
+        *word = grant_first_word(mfn, u->user, u->is_write);
     }
     return rc;
 }
@@ -228,17 +193,17 @@ static int64_t another_use(const struct domain *granter, uint32_t version, const
         return rc;
     }
     if (u->is_write && !(old & GTF_writing) &&
-        !frame_use_writable(frame_of(active_mfn(*word)), &granter->dirty_cpus, 0)) {
-        unmark(granter->grant, version, u->ref, use_bits(true), old);
+        !frame_use_writable(frame_of(grant_active_mfn(*word)), &granter->dirty_cpus, 0)) {
+        unmark(granter->grant, version, u->ref, grant_use_bits(true), old);
         return GNTST_general_error;
     }
     *word += one;
-    return (int64_t)active_mfn(*word).n;
+    return (int64_t)grant_active_mfn(*word).n;
 }
 
 /* All that may happen.  @ref is in range. */
-static noinline int64_t pin(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
-                            struct grant_range *range)
+int64_t grant_pin_slow(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
+                       struct grant_range *range)
 {
     const struct use u = { .ref = ref, .user = user, .is_write = is_write, .range = range };
     uint64_t *active = grant_active(granter->grant, ref), word;
@@ -249,86 +214,38 @@ static noinline int64_t pin(struct domain *granter, grant_ref_t ref, domid_t use
     rc = word == 0 ? first_use(granter, version, &u, &word)
                    : another_use(granter, version, &u, &word);
     grant_unlock_word(active, word);
-    return rc < 0 ? refuse(granter, ref, user, rc) : rc;
+    return rc < 0 ? grant_pin_refuse(granter, ref, user, rc) : rc;
 }
 
 /* The entry is locked and marked, and has a reference to @mfn: undo that and begin anew. */
-static noinline int64_t pin_anew(struct domain *granter, grant_ref_t ref, domid_t user,
-                                 bool is_write, struct grant_range *range, mfn_t mfn)
+int64_t grant_pin_anew(struct domain *granter, grant_ref_t ref, domid_t user, bool is_write,
+                       struct grant_range *range, mfn_t mfn)
 {
     frame_put(frame_of(mfn));
-    unmark(granter->grant, 1, ref, use_bits(is_write), 0);
+    unmark(granter->grant, 1, ref, grant_use_bits(is_write), 0);
     grant_unlock_word(grant_active(granter->grant, ref), 0);
-    return pin(granter, ref, user, is_write, range);
-}
-
-/*
- * In line, what is usual: nobody uses the entry, version 1, the frame is used as
- * it shall be, and nobody else is at work on any of that.  Else pin() begins
- * anew.
- */
-static always_inline int64_t pin_usual(struct domain *granter, grant_ref_t ref, domid_t user,
-                                       bool is_write, struct grant_range *range)
-{
-    const struct grant_table *t = granter->grant;
-    uint64_t nr = READ_ONCE(t->nr_frames) * GRANT_V1_PER_FRAME, *active, word = 0;
-    uint32_t *head, old;
-    struct frame *f;
-    mfn_t mfn;
-
-    if (unlikely(ref >= nr)) {
-        return refuse(granter, ref, user, GNTST_bad_gntref);
-    }
-    if (unlikely(READ_ONCE(granter->life) != DOMAIN_ALIVE)) {
-        return refuse(granter, ref, user, GNTST_general_error);
-    }
-    ref = (grant_ref_t)array_index_nospec(ref, nr);
-    active = grant_active(t, ref);
-    if (unlikely(!exchange64(active, &word, ACTIVE_LOCK))) {
-        return pin(granter, ref, user, is_write, range);
-    }
-    head = (uint32_t *)grant_entry_v1(t, ref);
-    old = READ_ONCE(*head);
-    if (unlikely(READ_ONCE(t->version) != 1 || !lends(old, user, is_write, false) ||
-                 !exchange32(head, &old, old | use_bits(is_write)))) {
-        goto unlock;
-    }
-    mfn = MFN(READ_ONCE(head[1]));
-    f = frame_named(mfn);
-    if (unlikely(!frame_backed(mfn) || !frame_get_plain(f, granter->id))) {
-        unmark(t, 1, ref, use_bits(is_write), 0);
-        goto unlock;
-    }
-    if (is_write && unlikely(!frame_use_writable_once(f, 0))) {
-        return pin_anew(granter, ref, user, is_write, range, mfn);
-    }
-    grant_unlock_word(active, first_word(mfn, user, is_write));
-    return (int64_t)mfn.n;
-
-unlock:
-    grant_unlock_word(active, 0);
-    return pin(granter, ref, user, is_write, range);
+    return grant_pin_slow(granter, ref, user, is_write, range);
 }
 
 int64_t grant_pin_for_reading(struct domain *granter, grant_ref_t ref, domid_t user,
                               struct grant_range *range)
 {
-    return pin_usual(granter, ref, user, false, range);
+    return grant_pin_usual(granter, ref, user, false, range);
 }
 
 int64_t grant_pin_for_writing(struct domain *granter, grant_ref_t ref, domid_t user,
                               struct grant_range *range)
 {
-    return pin_usual(granter, ref, user, true, range);
+    return grant_pin_usual(granter, ref, user, true, range);
 }
 
-static noinline void unpin(struct domain *granter, grant_ref_t ref, bool is_write)
+void grant_unpin_slow(struct domain *granter, grant_ref_t ref, bool is_write)
 {
     const struct grant_table *t = granter->grant;
     uint32_t version;
     uint64_t *active = grant_active(t, ref), word = lock_entry(t, active, &version);
     uint64_t left = word - (is_write ? ACTIVE_WRITER : ACTIVE_READER);
-    struct frame *f = frame_of(active_mfn(word));
+    struct frame *f = frame_of(grant_active_mfn(word));
     uint16_t bits = grant_bits_of(word), bits_left = grant_bits_of(left);
 
     if (is_write && !(bits_left & GTF_writing)) {
@@ -342,40 +259,20 @@ static noinline void unpin(struct domain *granter, grant_ref_t ref, bool is_writ
     grant_unlock_word(active, left);
 }
 
-/* In line, the end of the only use, when others use the frame as it was used. */
-static always_inline void unpin_usual(struct domain *granter, grant_ref_t ref, bool is_write)
+/* The rest of it when the lender, or whoever it was, has let go of the frame before. */
+void grant_unpin_last(struct frame *f, struct grant_entry_v1 *e, uint16_t bits, uint64_t *active)
 {
-    const struct grant_table *t = granter->grant;
-    uint64_t *active = grant_active(t, ref), word = READ_ONCE(*active);
-    struct frame *f = frame_of(active_mfn(word));
-    uint64_t counts = word & (ACTIVE_LOCK | ACTIVE_COUNTS);
-
-    if (unlikely(counts != (is_write ? ACTIVE_WRITER : ACTIVE_READER) ||
-                 !exchange64(active, &word, word | ACTIVE_LOCK))) {
-        unpin(granter, ref, is_write);
-        return;
-    }
-    if (unlikely(READ_ONCE(t->version) != 1 || (is_write && !frame_drop_writable_once(f)))) {
-        grant_unlock_word(active, word);
-        unpin(granter, ref, is_write);
-        return;
-    }
-    frame_put(f);
-    unmark(t, 1, ref, use_bits(is_write), 0);
+    frame_release(f);
+    grant_unmark_v1(e, bits);
     grant_unlock_word(active, 0);
 }
 
 void grant_unpin_for_reading(struct domain *granter, grant_ref_t ref)
 {
-    unpin_usual(granter, ref, false);
+    grant_unpin_usual(granter, ref, false);
 }
 
 void grant_unpin_for_writing(struct domain *granter, grant_ref_t ref)
 {
-    unpin_usual(granter, ref, true);
-}
-
-mfn_t grant_pinned(const struct domain *granter, grant_ref_t ref)
-{
-    return active_mfn(READ_ONCE(*grant_active(granter->grant, ref)));
+    grant_unpin_usual(granter, ref, true);
 }

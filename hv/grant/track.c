@@ -17,7 +17,7 @@
  * list only ever grows, so reading the link of one that was just taken is
  * harmless.
  */
-#include "grant/internal.h"
+#include "grant/pin.h"
 
 #include "mm/heap.h"
 #include "mm/page_alloc.h"
@@ -25,11 +25,10 @@
 #include "sys/softirq.h"
 #include "x86/smp.h"
 
-/* States: these bits, with the GNTMAP flags beside; neither: FREE, with the next free one's number.
- */
+/* States: these bits, with the GNTMAP flags beside; neither: FREE, and the number of the next
+ * free one plus 1, 0: it is the last. */
 #define TRACK_LIVE (1u << 31)
 #define TRACK_BUSY (1u << 30)
-#define TRACK_END  (TRACK_BUSY - 1) /* no next */
 #define TRACK_FLAGS                                                                                \
     (GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly | GNTMAP_application_map |              \
      GNTMAP_contains_pte)
@@ -43,24 +42,33 @@ static inline struct grant_track *track_of(const struct grant_table *t, uint32_t
 
 /* ------------------------------------------------------ the list of free ones -- */
 
+/* The list when it begins with @link, a number plus 1, and was @head. */
+static inline uint64_t next_head(uint64_t head, uint32_t link)
+{
+    return ((head | UINT32_MAX) + 1) | link;
+}
+
+static inline bool set_head(struct grant_table *t, uint64_t *old, uint64_t new)
+{
+    return __atomic_compare_exchange_n(&t->free_tracks, old, new, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
 /* Put the chain @first .. @last on the list. */
 static void push(struct grant_table *t, uint32_t first, struct grant_track *last)
 {
-    uint64_t head = READ_ONCE(t->free_tracks), new;
+    uint64_t head = READ_ONCE(t->free_tracks);
 
     do {
-        WRITE_ONCE(last->state, (uint32_t)head == 0 ? TRACK_END : (uint32_t)head - 1);
-        new = ((head | 0xffffffffull) + 1) | (first + 1);
-    } while (!__atomic_compare_exchange_n(&t->free_tracks, &head, new, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+        WRITE_ONCE(last->state, (uint32_t)head);
+    } while (!set_head(t, &head, next_head(head, first + 1)));
 }
 
 /* Take one off the list; NULL: it is empty. */
 static struct grant_track *pop(struct grant_table *t, uint32_t *number)
 {
-    uint64_t head = READ_ONCE(t->free_tracks), new;
+    uint64_t head = READ_ONCE(t->free_tracks);
     struct grant_track *track;
-    uint32_t next;
 
     do {
         if ((uint32_t)head == 0) {
@@ -69,10 +77,7 @@ static struct grant_track *pop(struct grant_table *t, uint32_t *number)
         *number = (uint32_t)head - 1;
         track = track_of(t, *number);
         /* If it is not free any more, nor is the head what it was. */
-        next = READ_ONCE(track->state);
-        new = ((head | 0xffffffffull) + 1) | (next == TRACK_END ? 0 : next + 1);
-    } while (!__atomic_compare_exchange_n(&t->free_tracks, &head, new, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (!set_head(t, &head, next_head(head, READ_ONCE(track->state))));
     return track;
 }
 
@@ -97,7 +102,7 @@ static bool add_page(struct grant_table *t)
         return false;
     }
     for (uint32_t i = 0; i < GRANT_TRACKS_PER_PAGE - 1; i++) {
-        page[i].state = first + i + 1;
+        page[i].state = first + i + 2;
     }
     t->tracks[first / GRANT_TRACKS_PER_PAGE] = page;
     __atomic_store_n(&t->nr_tracks, first + (uint32_t)GRANT_TRACKS_PER_PAGE, __ATOMIC_RELEASE);
@@ -131,13 +136,16 @@ int64_t grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref
 
     while (unlikely((track = pop(t, handle)) == NULL)) {
         if (!grant_tracks_grow(mapper)) {
+            *handle = GRANT_NO_HANDLE;
             return GNTST_no_space;
         }
     }
-    WRITE_ONCE(track->state, TRACK_BUSY);
-    mfn = grant_pin(granter, ref, mapper->id, !(flags & GNTMAP_readonly), NULL);
+    WRITE_ONCE(track->state, TRACK_BUSY | (flags & TRACK_FLAGS));
+    mfn = flags & GNTMAP_readonly ? grant_pin_usual(granter, ref, mapper->id, false, NULL)
+                                  : grant_pin_usual(granter, ref, mapper->id, true, NULL);
     if (unlikely(mfn < 0)) {
         push(t, *handle, track);
+        *handle = GRANT_NO_HANDLE;
         return mfn;
     }
     track->granter = granter;
@@ -145,22 +153,24 @@ int64_t grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref
     return mfn;
 }
 
-/* The mapping is gone: give all back. */
-static void release(struct grant_table *t, grant_handle_t handle, uint32_t flags)
+void grant_map_undo(struct domain *mapper, grant_handle_t handle)
 {
-    struct grant_track *track = track_of(t, handle);
+    struct grant_track *track = track_of(mapper->grant, handle);
+    struct domain *granter = track->granter;
 
-    grant_unpin(track->granter, track->ref, !(flags & GNTMAP_readonly));
-    push(t, handle, track);
+    grant_unpin(granter, track->ref, !(track->state & GNTMAP_readonly));
+    push(mapper->grant, handle, track);
+    domain_put(granter);
 }
 
-void grant_map_end(struct domain *mapper, grant_handle_t handle, uint32_t flags, bool is_done)
+void grant_map_end(struct domain *mapper, const grant_handle_t *handles, uint32_t nr)
 {
-    if (likely(is_done)) {
-        __atomic_store_n(&track_of(mapper->grant, handle)->state,
-                         TRACK_LIVE | (flags & TRACK_FLAGS), __ATOMIC_RELEASE);
-    } else {
-        release(mapper->grant, handle, flags);
+    for (; nr > 0; nr--, handles++) {
+        if (likely(*handles != GRANT_NO_HANDLE)) {
+            uint32_t *state = &track_of(mapper->grant, *handles)->state;
+
+            __atomic_store_n(state, *state ^ (TRACK_BUSY | TRACK_LIVE), __ATOMIC_RELEASE);
+        }
     }
 }
 
@@ -170,6 +180,7 @@ int16_t grant_unmap_begin(struct domain *mapper, grant_handle_t handle, struct g
     uint32_t nr = READ_ONCE(t->nr_tracks), state;
     struct grant_track *track;
 
+    m->granter = NULL;
     if (unlikely(handle >= nr)) {
         log_guest(mapper->id, "%#x is no handle of a grant", handle);
         return GNTST_bad_handle;
@@ -185,19 +196,39 @@ int16_t grant_unmap_begin(struct domain *mapper, grant_handle_t handle, struct g
     m->handle = handle;
     m->granter = track->granter;
     m->ref = track->ref;
-    m->flags = state & TRACK_FLAGS;
-    m->mfn = grant_pinned(m->granter, m->ref);
+    m->flags = m->left = state & TRACK_FLAGS;
+    m->mfn = grant_active_mfn(READ_ONCE(*grant_active(m->granter->grant, m->ref)));
     return GNTST_okay;
 }
 
-void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t flags)
+/* What is given back goes to the list as one chain, whose end came first. */
+void grant_unmap_end(struct domain *mapper, const struct grant_mapping *m, uint32_t nr)
 {
-    if (unlikely(flags & (GNTMAP_host_map | GNTMAP_device_map))) {
-        __atomic_store_n(&track_of(mapper->grant, m->handle)->state, TRACK_LIVE | flags,
-                         __ATOMIC_RELEASE);
-    } else {
-        release(mapper->grant, m->handle, m->flags);
+    struct grant_table *t = mapper->grant;
+    struct grant_track *track, *last = NULL;
+    uint32_t link = 0; /* to the first of the chain */
+
+    for (; nr > 0; nr--, m++) {
+        if (unlikely(m->granter == NULL)) {
+            continue;
+        }
+        track = track_of(t, m->handle);
+        if (unlikely(m->left & (GNTMAP_host_map | GNTMAP_device_map))) {
+            __atomic_store_n(&track->state, TRACK_LIVE | m->left, __ATOMIC_RELEASE);
+            continue;
+        }
+        if (m->flags & GNTMAP_readonly) {
+            grant_unpin_usual(m->granter, m->ref, false);
+        } else {
+            grant_unpin_usual(m->granter, m->ref, true);
+        }
         domain_put(m->granter);
+        WRITE_ONCE(track->state, link);
+        last = last == NULL ? track : last;
+        link = m->handle + 1;
+    }
+    if (likely(last != NULL)) {
+        push(t, link - 1, last);
     }
 }
 
@@ -222,7 +253,8 @@ int grant_tracks_drain(struct domain *d)
 
             if ((track_of(t, t->drained)->state & TRACK_LIVE) &&
                 grant_unmap_begin(d, t->drained, &m) == GNTST_okay) {
-                grant_unmap_end(d, &m, 0);
+                m.left = 0;
+                grant_unmap_end(d, &m, 1);
             }
         }
         if (t->drained < t->nr_tracks && preempt_pending()) {

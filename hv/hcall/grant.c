@@ -300,14 +300,14 @@ long hcall_grant_table_op(uint64_t cmd, uint64_t list, uint64_t nr, uint64_t d, 
                                 copy = { hcall_grant_copy, sizeof(struct gnttab_copy) };
 
     cmd = (uint32_t)cmd;
-    switch (cmd) {
-    case GNTTABOP_map_grant_ref:
+    if (cmd == GNTTABOP_map_grant_ref) {
         return run_list(&map, cmd, list, (uint32_t)nr);
-    case GNTTABOP_unmap_grant_ref:
-        return run_list(&unmap, cmd, list, (uint32_t)nr);
-    case GNTTABOP_copy:
-        return run_list(&copy, cmd, list, (uint32_t)nr);
-    default:
-        return seldom(cmd, list, (uint32_t)nr);
     }
+    if (cmd == GNTTABOP_unmap_grant_ref) {
+        return run_list(&unmap, cmd, list, (uint32_t)nr);
+    }
+    if (cmd == GNTTABOP_copy) {
+        return run_list(&copy, cmd, list, (uint32_t)nr);
+    }
+    return seldom(cmd, list, (uint32_t)nr);
 }

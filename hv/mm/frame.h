@@ -165,12 +165,18 @@ static inline void frame_mark_written(struct frame *f)
 /* The last reference went: tell the owner's account and free the frame (mm/frame.c). */
 void frame_release(struct frame *f);
 
-/* Drop a reference. */
-static inline void frame_put(struct frame *f)
+/* Drop a reference: true, it was the last one, and the caller must frame_release(). */
+static inline bool must_check frame_unref(struct frame *f)
 {
     uint64_t old = __atomic_fetch_sub(&f->ref, FRAME_REF_ONE, __ATOMIC_SEQ_CST);
 
-    if (unlikely((uint32_t)(old / FRAME_REF_ONE) == 1)) {
+    return (uint32_t)(old / FRAME_REF_ONE) == 1;
+}
+
+/* Drop a reference. */
+static inline void frame_put(struct frame *f)
+{
+    if (unlikely(frame_unref(f))) {
         frame_release(f);
     }
 }

@@ -115,7 +115,7 @@ int pt_get_l1_target_slow(struct pt_ctx *c, uint64_t e)
     if (unlikely(READ_ONCE(f->ref) & FRAME_HV)) {
         return get_shared(c, f, e);
     }
-    if (unlikely((e & PT_CACHE_BITS) && !c->has_io)) {
+    if (unlikely((e & PT_CACHE_BITS) && rangeset_is_empty(&c->d->iomem))) {
         frame_put(f);
         return pt_refuse(c, "cache attributes are for domains with devices", e);
     }

@@ -45,75 +45,143 @@ static uint64_t *entry_at(const struct pt_ctx *c, uint64_t at)
     return phys_to_virt(PADDR(at));
 }
 
-static always_inline uint64_t *find_entry(const struct pt_ctx *c, const struct vcpu *v, uint64_t at,
-                                          bool is_pte)
+/* The level-1 table that was found last, and an address that it maps; NULL: none yet. */
+struct window {
+    uint64_t *table;
+    uint64_t va;
+};
+
+#define WINDOW_SHIFT 21 /* of what a level-1 table maps */
+
+static always_inline uint64_t *find_entry(const struct pt_ctx *c, const struct vcpu *v,
+                                          struct window *w, const struct mmu_grant *g)
 {
-    return unlikely(is_pte) ? entry_at(c, at) : pt_find_l1_entry(v->pv.cr3_kernel, at);
+    if (unlikely(g->is_pte)) {
+        return entry_at(c, g->at);
+    }
+    if (unlikely(w->table == NULL || (w->va ^ g->at) >> WINDOW_SHIFT)) {
+        w->table = pt_find_l1_table(v->pv.cr3_kernel, g->at);
+        w->va = g->at;
+        if (unlikely(w->table == NULL)) {
+            return NULL;
+        }
+    }
+    return &w->table[pte_index(g->at, 1)];
+}
+
+/* Say why, each time. */
+static noinline int refused(struct pt_ctx *c, int rc)
+{
+    if (c->why != NULL) {
+        pt_log_refusal(c);
+        c->why = NULL;
+    }
+    return rc;
+}
+
+static always_inline uint64_t exchange(uint64_t *entry, uint64_t new)
+{
+    return __atomic_exchange_n(entry, new, __ATOMIC_SEQ_CST);
 }
 
 /* The new value holds what it needs; the old one loses what it held. */
-static always_inline void replace(uint64_t *entry, uint64_t new)
+static always_inline int map_one(struct pt_ctx *c, const struct vcpu *v, struct window *w,
+                                 const struct mmu_grant *g)
 {
-    uint64_t old = __atomic_exchange_n(entry, new, __ATOMIC_SEQ_CST);
+    uint64_t *entry = find_entry(c, v, w, g), old;
+    int rc;
 
-    if (old & PTE_P) {
+    if (unlikely(g->owner != c->owner)) {
+        pt_set_owner(c, v->domain, g->owner);
+    }
+    rc = likely(entry != NULL) ? pt_get_l1_target(c, g->entry)
+                               : pt_refuse(c, "there is no level-1 entry for a grant", g->at);
+    if (unlikely(rc != 0)) {
+        return refused(c, rc);
+    }
+    old = exchange(entry, g->entry);
+    if (unlikely(old & PTE_P)) {
         pt_put_l1_target(old);
     }
-}
-
-int mmu_grant_map(struct vcpu *v, uint64_t at, bool is_pte, uint64_t new, domid_t owner)
-{
-    uint64_t *entry;
-    struct pt_ctx c;
-    int rc = mmu_drain(v->domain);
-
-    if (unlikely(rc != 0)) {
-        return rc;
-    }
-    pt_begin(&c, v->domain, owner);
-    entry = find_entry(&c, v, at, is_pte);
-    rc = likely(entry != NULL) ? pt_get_l1_target(&c, new)
-                               : pt_refuse(&c, "there is no level-1 entry for a grant", at);
-    if (likely(rc == 0)) {
-        replace(entry, new);
-    }
-    pt_end(&c);
-    return rc;
-}
-
-/* Take what is mapped at @va out of there; what it holds goes with it.  -EINVAL: nothing can be. */
-static noinline int take_entry(struct pt_ctx *c, const struct vcpu *v, uint64_t va,
-                               const uint64_t *to, uint64_t *value)
-{
-    uint64_t *from = pt_find_l1_entry(v->pv.cr3_kernel, va);
-
-    if (from == NULL || from == to) {
-        return pt_refuse(c, "nothing is there to replace a grant by", va);
-    }
-    *value = __atomic_exchange_n(from, 0, __ATOMIC_SEQ_CST);
     return 0;
 }
 
-int mmu_grant_unmap(struct vcpu *v, uint64_t at, bool is_pte, uint64_t old, uint64_t replacement)
+bool mmu_grant_map(struct vcpu *v, struct mmu_grant *grants, uint32_t nr)
 {
-    uint64_t *entry, new = 0;
+    struct mmu_grant *g, *end = grants + nr;
+    struct window w = { .table = NULL };
+    bool is_done = true;
     struct pt_ctx c;
-    int rc = mmu_drain(v->domain);
 
-    if (unlikely(rc != 0)) {
-        return rc;
-    }
     pt_begin(&c, v->domain, v->domain->id);
-    entry = find_entry(&c, v, at, is_pte);
-    if (unlikely(entry == NULL || ((READ_ONCE(*entry) ^ old) & ENTRY_IS_OURS))) {
-        rc = pt_refuse(&c, "a grant is not mapped there", at);
-    } else if (unlikely(replacement != 0)) {
-        rc = is_pte ? pt_refuse(&c, "only an address can be replaced by another", replacement)
-                    : take_entry(&c, v, replacement, entry, &new);
-    }
-    if (likely(rc == 0)) {
-        replace(entry, new);
+    for (g = grants; g < end; g++) {
+        g->rc = likely(g->entry != 0) ? map_one(&c, v, &w, g) : 0;
+        if (unlikely(g->rc != 0)) {
+            is_done = false;
+            if (g->rc == -ERESTART) {
+                break;
+            }
+        }
     }
     pt_end(&c);
-    return rc;
+    for (; unlikely(g < end); g++) {
+        g->rc = -ERESTART;
+    }
+    return is_done;
+}
+
+/* Take what is mapped at @va out of there; what it holds goes with it.  -EINVAL: nothing can be. */
+static noinline int take_entry(struct pt_ctx *c, const struct vcpu *v, const struct mmu_grant *g,
+                               const uint64_t *to, uint64_t *value)
+{
+    uint64_t va = g->replacement, *from;
+
+    if (g->is_pte) {
+        return pt_refuse(c, "only an address can be replaced by another", va);
+    }
+    from = pt_find_l1_entry(v->pv.cr3_kernel, va);
+    if (from == NULL || from == to) {
+        return pt_refuse(c, "nothing is there to replace a grant by", va);
+    }
+    *value = exchange(from, 0);
+    return 0;
+}
+
+/* What is found to map the frame holds a reference, and a use if it is writable: drop that. */
+static always_inline int unmap_one(struct pt_ctx *c, const struct vcpu *v, struct window *w,
+                                   const struct mmu_grant *g)
+{
+    uint64_t *entry = find_entry(c, v, w, g), new = 0;
+    struct frame *f = frame_of(pte_mfn(g->entry));
+    int rc = 0;
+
+    if (unlikely(entry == NULL || ((READ_ONCE(*entry) ^ g->entry) & ENTRY_IS_OURS))) {
+        rc = pt_refuse(c, "a grant is not mapped there", g->at);
+    } else if (unlikely(g->replacement != 0)) {
+        rc = take_entry(c, v, g, entry, &new);
+    }
+    if (unlikely(rc != 0)) {
+        return refused(c, rc);
+    }
+    exchange(entry, new);
+    if (g->entry & PTE_RW) {
+        frame_drop_writable(f);
+    }
+    frame_put(f);
+    return 0;
+}
+
+bool mmu_grant_unmap(struct vcpu *v, struct mmu_grant *grants, uint32_t nr)
+{
+    struct window w = { .table = NULL };
+    bool is_done = true;
+    struct pt_ctx c;
+
+    pt_begin(&c, v->domain, v->domain->id);
+    for (struct mmu_grant *g = grants; g < grants + nr; g++) {
+        g->rc = likely(g->entry != 0) ? unmap_one(&c, v, &w, g) : 0;
+        is_done = is_done && likely(g->rc == 0);
+    }
+    pt_end(&c);
+    return is_done;
 }

@@ -85,25 +85,35 @@ static inline uint64_t mmu_grant_entry(mfn_t mfn, uint64_t bits)
     return mfn.n << PAGE_SHIFT | PTE_P | PTE_US | PTE_A | PTE_D | PTE_NX | bits;
 }
 
-/*
- * Put @entry, which maps a frame of @owner, at @at of @v's kernel's address
- * space (is_pte: the machine address of the entry), instead of whatever is
- * there.  The caller has a reference to the frame, and a use as writable memory
- * if it is to be writable.
- *   -EINVAL  there is no entry of a level-1 table
- */
-int must_check mmu_grant_map(struct vcpu *v, uint64_t at, bool is_pte, uint64_t entry,
-                             domid_t owner);
+/* A granted frame, and where it is to be mapped, or to be no more. */
+struct mmu_grant {
+    uint64_t at; /* an address of the kernel's; is_pte: the machine address of the level-1 entry */
+    uint64_t entry;       /* mmu_grant_entry(); 0: nothing is to be done */
+    uint64_t replacement; /* when it is unmapped: what is mapped there comes to @at; 0: nothing */
+    domid_t owner;        /* when it is mapped: the frame's */
+    bool is_pte;
+    int rc; /* what came of it */
+};
 
 /*
- * Take away what is at @at if it maps the frame as @entry does, and put what is
- * mapped at the address @replacement there (0: nothing), where nothing is left.
- * The caller flushes the CPUs of mmu_tlb_cpus() before the lender may think the
- * frame its own.
- *   -EINVAL  the frame is not mapped there; there is no entry
+ * Map @grants in @v's kernel's address space instead of whatever is there, one
+ * after the other.  The caller has called mmu_drain(), and has a reference to
+ * each frame, and a use as writable memory if it is to be writable.
+ * False: not all are mapped.
+ *   -EINVAL    there is no entry of a level-1 table
+ *   -ERESTART  drain first; of all that follow, too
+ *   others     the frame cannot be mapped so
  */
-int must_check mmu_grant_unmap(struct vcpu *v, uint64_t at, bool is_pte, uint64_t entry,
-                               uint64_t replacement);
+bool must_check mmu_grant_map(struct vcpu *v, struct mmu_grant *grants, uint32_t nr);
+
+/*
+ * Take away what is where @grants say if it maps the frame as the entry does.
+ * The caller flushes the CPUs of mmu_tlb_cpus() before the lender may think the
+ * frame its own.  False: not all are unmapped.
+ *   -EINVAL  the frame is not mapped there; there is no entry; nothing can
+ *            replace it
+ */
+bool must_check mmu_grant_unmap(struct vcpu *v, struct mmu_grant *grants, uint32_t nr);
 
 /* CPUs that may have @d's mappings in their TLBs, of the vCPUs in @vcpus (bit n of word n / 64),
  * NULL: all. */

@@ -29,21 +29,26 @@ extern int pt_budget;
 struct CAPABILITY("pt_lock") pt_ctx {
     struct domain *d;   /* whose tables; its pt_lock is held */
     domid_t owner;      /* whose frames level-1 entries map */
-    bool has_io;        /* @d may map device memory, and choose cache attributes */
     uint64_t use_flags; /* for frame_use_writable(): FRAME_FOREIGN if others' frames are mapped */
     int budget;         /* entries left to look at */
     const char *why;    /* the first refusal: a sentence for the log, or NULL */
     uint64_t what;      /* the value that was refused */
 };
 
+/* Go on with frames of @owner. */
+static inline void pt_set_owner(struct pt_ctx *c, const struct domain *d, domid_t owner)
+    NO_THREAD_SAFETY
+{
+    c->use_flags = owner == d->id ? 0 : FRAME_FOREIGN;
+    c->owner = owner;
+}
+
 /* Take the lock and begin; @owner as in struct pt_ctx. */
 static inline void pt_begin(struct pt_ctx *c, struct domain *d, domid_t owner) ACQUIRES(c)
 NO_THREAD_SAFETY
 {
+    pt_set_owner(c, d, owner);
     c->d = d;
-    c->owner = owner;
-    c->has_io = !rangeset_is_empty(&d->iomem);
-    c->use_flags = owner == d->id ? 0 : FRAME_FOREIGN;
     c->budget = PT_BUDGET;
     c->why = NULL;
     spin_lock(&d->pt_lock);
@@ -121,8 +126,15 @@ void pt_queue_residue(struct domain *d, struct frame *f);
 /* Drop references of tables on the drain list until it is empty or the budget is spent. */
 void pt_drain_some(struct pt_ctx *c);
 
-/* The level-1 entry for @va below the valid top-level table at @cr3; NULL: a table is missing. */
-uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va);
+/* The level-1 table for @va below the valid top-level table at @cr3, and the entry in it; NULL: a
+ * table is missing. */
+uint64_t *pt_find_l1_table(uint64_t cr3, uint64_t va);
+static inline uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va)
+{
+    uint64_t *table = pt_find_l1_table(cr3, va);
+
+    return likely(table != NULL) ? &table[pte_index(va, 1)] : NULL;
+}
 
 /* ----- entries (entry.c) ----- */
 

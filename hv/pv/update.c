@@ -224,7 +224,7 @@ int mmu_update_batch(const struct mmu_rights *rights, const struct mmu_update *r
 
 /* --- by virtual address --- */
 
-uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va)
+uint64_t *pt_find_l1_table(uint64_t cr3, uint64_t va)
 {
     uint64_t *table = phys_to_virt(PADDR(cr3));
 
@@ -240,7 +240,7 @@ uint64_t *pt_find_l1_entry(uint64_t cr3, uint64_t va)
         }
         table = phys_to_virt(pte_paddr(e));
     }
-    return &table[pte_index(va, 1)];
+    return table;
 }
 
 int mmu_update_va(struct vcpu *v, uint64_t va, uint64_t val, domid_t owner)

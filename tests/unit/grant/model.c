@@ -313,8 +313,7 @@ static void step_map(void)
     /* The answer is judged by what was there before, so the bits do not matter. */
     got = grant_map_begin(mapper, granter, u.ref, u.flags, &u.handle);
     if (got >= 0 && below(4) == 0) { /* the page tables had no place */
-        grant_map_end(mapper, u.handle, u.flags, false);
-        domain_put(granter);
+        grant_map_undo(mapper, u.handle);
         return;
     }
     if (got < 0) {
@@ -323,7 +322,7 @@ static void step_map(void)
         struct grant_mapping m;
 
         MUST(grant_unmap_begin(mapper, u.handle, &m) == GNTST_bad_handle);
-        grant_map_end(mapper, u.handle, u.flags, true);
+        grant_map_end(mapper, (grant_handle_t[]){ u.handle, GRANT_NO_HANDLE }, 2);
         for (unsigned int i = 0; i < NR_USES; i++) {
             MUST(!(uses[i].is_used && uses[i].is_handle && uses[i].user == u.user &&
                    uses[i].handle == u.handle));
@@ -348,7 +347,8 @@ static void step_unmap(void)
     MUST(m.granter == domains[u->granter] && m.ref == u->ref && m.mfn.n == u->mfn &&
          m.flags == u->flags);
     left = m.flags & ~(below(2) ? GNTMAP_host_map : 0u) & ~(below(2) ? GNTMAP_device_map : 0u);
-    grant_unmap_end(domains[u->user], &m, left);
+    m.left = left;
+    grant_unmap_end(domains[u->user], (struct grant_mapping[]){ again, m, again }, 3);
     u->flags = left;
     u->is_used = left & (GNTMAP_host_map | GNTMAP_device_map);
 }
@@ -595,7 +595,8 @@ void model_end(void)
 
         if (u->is_used && u->is_handle) {
             MUST(grant_unmap_begin(domains[u->user], u->handle, &m) == GNTST_okay);
-            grant_unmap_end(domains[u->user], &m, 0);
+            m.left = 0;
+            grant_unmap_end(domains[u->user], &m, 1);
         } else if (u->is_used) {
             grant_unpin(domains[u->granter], u->ref, u->is_write);
         }
