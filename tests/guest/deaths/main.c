@@ -372,7 +372,7 @@ static void wait_for_turns(uint64_t nr)
 {
     uint64_t end = system_time() + WAIT_NS;
 
-    while (child.box[TURNS] < nr && system_time() < end) {
+    while ((child.box[TURNS] < nr || !child.box[IS_STARTED]) && system_time() < end) {
         hyper_sched(SCHEDOP_yield, NULL);
     }
 }
@@ -425,5 +425,140 @@ TEST(whatever_it_does_it_goes_and_leaves_nothing)
             __builtin_memset(lent[i], 0, PAGE_SIZE);
         }
         expect_given_back();
+    }
+}
+
+/* ---- others at work on it ---- */
+
+static struct child patient;
+static volatile unsigned int nr_operations;
+
+/* Whatever a toolstack may do for a domain, until there is none. */
+static void operate(void *arg)
+{
+    static xen_pfn_t frames[64], list[2];
+    struct xen_memory_reservation r = { .domid = (domid_t)patient.domid };
+    struct gnttab_setup_table setup = { .dom = (domid_t)patient.domid,
+                                        .nr_frames = 2,
+                                        .frame_list = { list } };
+    struct xen_domctl_getdomaininfo info;
+    struct mmuext_op pin = { .cmd = MMUEXT_PIN_L1_TABLE };
+
+    (void)arg;
+    set_xen_guest_handle(r.extent_start, frames);
+    while (domctl_info(patient.domid, &info) == 0) {
+        long nr;
+
+        for (unsigned int i = 0; i < ARRAY_SIZE(frames); i++) {
+            frames[i] = CHILD_FIRST_PFN + i;
+        }
+        r.nr_extents = ARRAY_SIZE(frames);
+        nr = hyper_memory(XENMEM_populate_physmap, &r);
+        nr_operations += nr > 0;
+        if (nr > 0) {
+            pin.arg1.mfn = frames[0];
+            hypercall4(__HYPERVISOR_mmuext_op, &pin, 1, NULL, patient.domid);
+            r.nr_extents = (unsigned long)nr / 2;
+            hyper_memory(XENMEM_decrease_reservation, &r);
+        }
+        hyper_grant(GNTTABOP_setup_table, &setup, 1);
+        event_alloc_unbound(patient.domid, 0);
+    }
+}
+
+TEST(it_goes_while_others_work_on_it)
+{
+    struct xen_domctl op = { .u.max_mem.max_memkb = 1u << 18 };
+    uint64_t before = 0, after;
+
+    if (cpu_count() < 2) {
+        return;
+    }
+    for (unsigned int turn = 0; turn < 40 && !test_failed(); turn++) {
+        uint64_t end;
+
+        CHECK(child_create_empty(&patient, 1) == 0);
+        EXPECT(domctl(&op, XEN_DOMCTL_max_mem, patient.domid), 0);
+        nr_operations = 0;
+        EXPECT(cpu_start(1, operate, NULL), 0);
+        end = system_time() + WAIT_NS;
+        while (nr_operations < 3 + turn % 5 && system_time() < end) {
+            barrier();
+        }
+        EXPECT(child_destroy(&patient), 0);
+        cpu_wait_down(1);
+        if (turn == 0) {
+            before = free_pages();
+        }
+    }
+    after = free_pages();
+    if (after + (guest_option("oracle") ? 1000 : 0) < before) {
+        FAIL("%lu pages are gone", before - after);
+    }
+}
+
+/* ---- one vCPU begun by two ---- */
+
+#define NR_BEGUN 6u
+
+static void *top_table;
+static volatile unsigned int nr_arrived;
+
+static void begin_vcpus(void *arg)
+{
+    static struct vcpu_guest_context contexts[2];
+    struct vcpu_guest_context *context = &contexts[my_id()];
+
+    (void)arg;
+    event_mask();
+    for (unsigned int id = 2; id < 2 + NR_BEGUN; id++) {
+        cpu_make_context(id, context);
+        context->ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(top_table));
+        __atomic_fetch_add(&nr_arrived, 1, __ATOMIC_SEQ_CST);
+        for (unsigned int i = 0; nr_arrived < 2 * (id - 1); i++) {
+            if (i % 4096 == 4095) {
+                hyper_sched(SCHEDOP_yield, NULL);
+            }
+        }
+        if (hyper_vcpu(VCPUOP_initialise, id, context) == 0) {
+            __atomic_fetch_add(&child_box[id], 1, __ATOMIC_SEQ_CST);
+        }
+    }
+    __atomic_fetch_add(&child_box[1], 1, __ATOMIC_SEQ_CST);
+}
+
+/* The table is not in use before: it is checked by the first of the two, in many steps. */
+static void begin_by_two(uint64_t arg)
+{
+    uint64_t *l4;
+
+    (void)arg;
+    user_init();
+    one_page_each();
+    ready_tree();
+    l4 = page_alloc();
+    top_table = l4;
+    for (unsigned int i = 1; i < 512; i++) {
+        l4[i] = i < 256 || i > 271 ? kernel_l4[i] : 0;
+    }
+    l4[0] = pte_of(pages_of_tables[0], PTE_TABLE);
+    page_make_ro(l4);
+    cpu_start(1, begin_vcpus, NULL);
+    begin_vcpus(NULL);
+    while (child_box[1] < 2) {
+        hyper_sched(SCHEDOP_yield, NULL);
+    }
+}
+
+TEST(a_vcpu_is_begun_once)
+{
+    for (unsigned int turn = 0; turn < 5; turn++) {
+        CHECK(child_create(&child, 2 + NR_BEGUN, begin_by_two, turn) == 0);
+        child_unpause(&child);
+        EXPECT(child_wait(&child), SHUTDOWN_poweroff);
+        for (unsigned int id = 2; id < 2 + NR_BEGUN; id++) {
+            EXPECT(child.box[id], 1);
+        }
+        EXPECT(child_destroy(&child), 0);
     }
 }
