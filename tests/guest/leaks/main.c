@@ -307,6 +307,28 @@ TEST(texts_have_nothing_behind_them)
     }
 }
 
+/* Nor is every text for everybody. */
+static void read_texts(uint64_t arg)
+{
+    static char text[1024];
+
+    (void)arg;
+    child_box[0] = (uint64_t)hyper_version(XENVER_commandline, text);
+    __builtin_memcpy((void *)&child_box[1], text, 16);
+    child_box[3] = (uint64_t)hyper_version(XENVER_build_id, text);
+}
+
+TEST(the_command_line_is_not_for_everybody)
+{
+    CHECK(child_create(&child, 1, read_texts, 0) == 0);
+    child_unpause(&child);
+    EXPECT(child_wait(&child), SHUTDOWN_poweroff);
+    EXPECT(child.box[0], 0);
+    CHECK(__builtin_memcmp((const void *)&child.box[1], "<denied>", 9) == 0);
+    EXPECT(child.box[3], -EPERM);
+    EXPECT(child_destroy(&child), 0);
+}
+
 /* ---- references ---- */
 
 static struct xen_domctl op;
