@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bytes and C strings.  Copies and fills go by eight bytes with the string
- * instructions, whose every step counts once, and finish by bytes.
+ * instructions, whose every step counts once.  What is left at the end of a copy
+ * are the last eight bytes, some of them a second time.
  */
 #include "lib/string.h"
 
@@ -13,12 +14,16 @@ void *memcpy(void *dst, const void *src, size_t n)
 {
     void *d = dst;
     size_t words = n / 8;
+    uint64_t last;
 
-    __asm__ volatile("rep movsq" : "+D"(d), "+S"(src), "+c"(words)::"memory");
-    n &= 7;
-    if (n) {
+    if (unlikely(n < sizeof(last))) {
         __asm__ volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(n)::"memory");
+        return dst;
     }
+    /* Read before anything is written: memmove() copies forwards what overlaps. */
+    __builtin_memcpy(&last, (const char *)src + n - sizeof(last), sizeof(last));
+    __asm__ volatile("rep movsq" : "+D"(d), "+S"(src), "+c"(words)::"memory");
+    __builtin_memcpy((char *)dst + n - sizeof(last), &last, sizeof(last));
     return dst;
 }
 
