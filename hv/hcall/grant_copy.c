@@ -13,7 +13,7 @@
 #include "pv/mmu.h"
 #include "sys/log.h"
 
-#define COPY_BATCH 16u
+#define COPY_BATCH 32u
 #define NO_GRANTER UINT32_MAX
 
 /* One side of a copy. */
@@ -21,22 +21,31 @@ struct side {
     uint64_t key;    /* of the page in hand: the caller's frame number, or a reference */
     char *page;      /* where it is */
     struct frame *f; /* the caller's frame: with a reference, and in use as needed */
-    bool is_held;
     struct grant_range range;
     uint32_t granter_id;    /* NO_GRANTER: none yet */
     struct domain *granter; /* with a reference */
 };
 
-#define KEY_IS_REF (1ul << 63) /* no frame has such a number */
+#define KEY_IS_REF (1ul << 63)
+#define KEY_NONE   UINT64_MAX /* there is no such domain */
+
+static inline void side_init(struct side *s)
+{
+    s->key = KEY_NONE;
+    s->granter_id = NO_GRANTER;
+}
 
 static inline uint64_t key_of(const struct gnttab_copy_ptr *p, bool is_ref)
 {
-    return is_ref ? KEY_IS_REF | (uint64_t)p->domid << 32 | p->u.ref : p->u.gmfn;
+    return is_ref ? KEY_IS_REF | (uint64_t)p->domid << 32 | p->u.ref : p->u.gmfn & ~KEY_IS_REF;
 }
 
 /* @is_write is known at each call. */
 static always_inline void let_go(const struct side *s, bool is_write)
 {
+    if (s->key == KEY_NONE) {
+        return;
+    }
     if (s->key & KEY_IS_REF) {
         grant_unpin(s->granter, (grant_ref_t)s->key, is_write);
         return;
@@ -106,12 +115,11 @@ static always_inline int16_t take_own(struct domain *d, struct side *s,
     return GNTST_okay;
 }
 
-static noinline int16_t refuse(const struct domain *d, const struct gnttab_copy_ptr *p,
-                               uint64_t key, int16_t status)
+static noinline void refuse(const struct domain *d, const struct gnttab_copy_ptr *p, uint64_t key,
+                            int16_t status)
 {
     log_guest(d->id, "cannot copy %s %#lx of d%u (status %d)", key & KEY_IS_REF ? "grant" : "frame",
               key & ~KEY_IS_REF, p->domid, status);
-    return status;
 }
 
 /* Have @p's page in hand. */
@@ -122,65 +130,62 @@ static always_inline int16_t take(struct domain *d, struct side *s, const struct
     int16_t status;
 
     if (unlikely(!is_ref && p->domid != DOMID_SELF)) {
-        return refuse(d, p, key, not_own(p->domid));
+        status = not_own(p->domid);
+        refuse(d, p, key, status);
+        return status;
     }
-    if (s->is_held) {
-        if (s->key == key) {
-            return GNTST_okay;
-        }
-        let_go(s, is_write);
+    if (s->key == key) {
+        return GNTST_okay;
     }
+    let_go(s, is_write);
     status = is_ref ? take_ref(d, s, p, is_write) : take_own(d, s, p, is_write);
     s->key = key;
-    s->is_held = status == GNTST_okay;
-    return likely(status == GNTST_okay) ? status : refuse(d, p, key, status);
+    if (unlikely(status != GNTST_okay)) {
+        s->key = KEY_NONE;
+        refuse(d, p, key, status);
+    }
+    return status;
 }
 
 /* Is [offset, offset + len), which is within a page, in what @s lends? */
-static bool range_ok(const struct side *s, unsigned int offset, unsigned int len)
+static bool range_ok(const struct side *s, size_t offset, size_t len)
 {
-    return !s->range.is_part || (offset >= s->range.offset &&
-                                 offset + len <= (unsigned int)s->range.offset + s->range.len);
-}
-
-static noinline bool ranges_ok(const struct gnttab_copy *op, const struct side *from,
-                               const struct side *to)
-{
-    return range_ok(from, op->source.offset, op->len) && range_ok(to, op->dest.offset, op->len);
+    return !s->range.is_part ||
+           (offset >= s->range.offset && offset + len <= (size_t)s->range.offset + s->range.len);
 }
 
 static always_inline int16_t copy_one(struct domain *d, const struct gnttab_copy *op,
                                       struct side *from, struct side *to)
 {
-    size_t len = op->len;
+    size_t len = op->len, at_from = op->source.offset, at_to = op->dest.offset;
     int16_t status;
 
-    if (unlikely(op->source.offset + len > PAGE_SIZE || op->dest.offset + len > PAGE_SIZE)) {
+    if (unlikely(at_from + len > PAGE_SIZE || at_to + len > PAGE_SIZE)) {
         return GNTST_bad_copy_arg;
     }
-    status = take(d, from, &op->source, op->flags & GNTCOPY_source_gref, false);
+    status = op->flags & GNTCOPY_source_gref ? take(d, from, &op->source, true, false)
+                                             : take(d, from, &op->source, false, false);
     if (likely(status == GNTST_okay)) {
-        status = take(d, to, &op->dest, op->flags & GNTCOPY_dest_gref, true);
+        status = op->flags & GNTCOPY_dest_gref ? take(d, to, &op->dest, true, true)
+                                               : take(d, to, &op->dest, false, true);
     }
     if (unlikely(status != GNTST_okay)) {
         return status;
     }
-    if (unlikely(from->range.is_part || to->range.is_part) && !ranges_ok(op, from, to)) {
+    if (unlikely(!range_ok(from, at_from, len) || !range_ok(to, at_to, len))) {
         return GNTST_general_error;
     }
-    if (likely(len % 8 == 0 && from->page != to->page)) {
-        memcpy_words(to->page + op->dest.offset, from->page + op->source.offset, len / 8);
+    if (likely(from->page != to->page)) {
+        memcpy(to->page + at_to, from->page + at_from, len);
     } else {
-        memmove(to->page + op->dest.offset, from->page + op->source.offset, len);
+        memmove(to->page + at_to, from->page + at_from, len);
     }
     return GNTST_okay;
 }
 
 static noinline void side_end(struct side *s, bool is_write)
 {
-    if (s->is_held) {
-        let_go(s, is_write);
-    }
+    let_go(s, is_write);
     if (s->granter_id != NO_GRANTER) {
         domain_put(s->granter);
     }
@@ -188,8 +193,8 @@ static noinline void side_end(struct side *s, bool is_write)
 
 uint32_t hcall_grant_copy(void *list, uint32_t nr, long *rc)
 {
-    struct side from = { .granter_id = NO_GRANTER }, to = { .granter_id = NO_GRANTER };
     struct domain *d = current()->domain;
+    struct side from, to;
     struct gnttab_copy *at = list;
     uint32_t i;
 
@@ -197,6 +202,8 @@ uint32_t hcall_grant_copy(void *list, uint32_t nr, long *rc)
     if (unlikely(*rc != 0)) {
         return 0;
     }
+    side_init(&from);
+    side_init(&to);
     for (i = 0; i < min(nr, COPY_BATCH); i++, at++) {
         struct gnttab_copy op;
 
