@@ -100,7 +100,7 @@ static inline void grant_unpin(struct domain *granter, grant_ref_t ref, bool is_
  * for it, which is not good for unmapping until grant_map_end().  Returns the
  * frame's number.  With a handle goes the caller's reference to the granter.
  *   GNTST_no_space  the mapper has no handle left, or there is no memory
- *   others as grant_pin(); *@handle is GRANT_NO_HANDLE then
+ *   others as grant_pin()
  */
 int64_t must_check grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref_t ref,
                                    uint32_t flags, grant_handle_t *handle);

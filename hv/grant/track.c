@@ -136,7 +136,6 @@ int64_t grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref
 
     while (unlikely((track = pop(t, handle)) == NULL)) {
         if (!grant_tracks_grow(mapper)) {
-            *handle = GRANT_NO_HANDLE;
             return GNTST_no_space;
         }
     }
@@ -145,7 +144,6 @@ int64_t grant_map_begin(struct domain *mapper, struct domain *granter, grant_ref
                                   : grant_pin_usual(granter, ref, mapper->id, true, NULL);
     if (unlikely(mfn < 0)) {
         push(t, *handle, track);
-        *handle = GRANT_NO_HANDLE;
         return mfn;
     }
     track->granter = granter;

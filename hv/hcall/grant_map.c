@@ -164,16 +164,18 @@ static noinline void undo_map(struct domain *d, grant_handle_t *handle)
     }
 }
 
-/* @granter: NULL, there is none. */
-static noinline long refuse_map(const struct domain *d, struct gnttab_map_grant_ref *at,
-                                struct mmu_grant *g, struct domain *granter, int64_t status)
+/* @granter has been got if it is there. */
+static noinline long refuse_map(struct gnttab_map_grant_ref *at, domid_t granter_id,
+                                struct domain *granter, struct mmu_grant *g, grant_handle_t *handle,
+                                int64_t status)
 {
     if (granter != NULL) {
         domain_put(granter);
     } else {
-        log_guest(d->id, "maps a grant of d%u, which is not there", g->owner);
+        log_guest(current()->domain->id, "maps a grant of d%u, which is not there", granter_id);
     }
     g->entry = 0;
+    *handle = GRANT_NO_HANDLE;
     return tell_status(&at->status, (int16_t)status);
 }
 
@@ -208,20 +210,19 @@ static always_inline long begin_map(struct domain *d, struct gnttab_map_grant_re
     int64_t mfn;
 
     *last = NULL;
-    *handle = GRANT_NO_HANDLE;
-    g->owner = op->dom;
     if (unlikely(granter == NULL)) {
-        return refuse_map(d, at, g, NULL, GNTST_bad_domain);
+        return refuse_map(at, op->dom, NULL, g, handle, GNTST_bad_domain);
     }
     if (unlikely(!(flags & (GNTMAP_host_map | GNTMAP_device_map)))) {
-        return refuse_map(d, at, g, granter, GNTST_bad_gntref);
+        return refuse_map(at, op->dom, granter, g, handle, GNTST_bad_gntref);
     }
     mfn = grant_map_begin(d, granter, op->ref, flags, handle);
     if (unlikely(mfn < 0)) {
-        return refuse_map(d, at, g, granter, mfn);
+        return refuse_map(at, op->dom, granter, g, handle, mfn);
     }
     g->at = op->host_addr;
     g->entry = likely(flags & GNTMAP_host_map) ? entry_of(MFN((uint64_t)mfn), flags) : 0;
+    g->owner = op->dom;
     g->is_pte = flags & GNTMAP_contains_pte;
     if (unlikely(tell_map(at, op->dom, *handle, MFN((uint64_t)mfn)) != 0)) {
         undo_map(d, handle);

@@ -88,12 +88,13 @@ static always_inline uint64_t exchange(uint64_t *entry, uint64_t new)
 static always_inline int map_one(struct pt_ctx *c, const struct vcpu *v, struct window *w,
                                  const struct mmu_grant *g)
 {
-    uint64_t *entry = find_entry(c, v, w, g), old;
+    uint64_t *entry, old;
     int rc;
 
     if (unlikely(g->owner != c->owner)) {
         pt_set_owner(c, v->domain, g->owner);
     }
+    entry = find_entry(c, v, w, g);
     rc = likely(entry != NULL) ? pt_get_l1_target(c, g->entry)
                                : pt_refuse(c, "there is no level-1 entry for a grant", g->at);
     if (unlikely(rc != 0)) {
