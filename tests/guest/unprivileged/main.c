@@ -464,6 +464,74 @@ TEST(vcpus_in_states_of_any_kind)
     CHECK(nr_started > NR_STATES);
 }
 
+/* ---- a kernel's odd code, of 32 and of 64 bits ---- */
+
+#define CODE_VA 0x400000ul
+
+static const struct odd_code {
+    uint8_t bytes[4];
+    uint32_t flags;
+} odd_codes[] = {
+    { { 0x0f, 0x05, 0x0f, 0x0b }, 0 },       /* syscall, ud2 */
+    { { 0x0f, 0x05, 0x0f, 0x0b }, 0x4100 },  /* with NT and TF */
+    { { 0x0f, 0x34, 0x0f, 0x0b }, 0 },       /* sysenter */
+    { { 0x0f, 0x34, 0x0f, 0x0b }, 0x44100 }, /* with AC, too */
+    { { 0xcd, 0x80, 0x0f, 0x0b }, 0 },       /* int $0x80 */
+    { { 0xcd, 0x82, 0x0f, 0x0b }, 0 },       /* int $0x82 */
+    { { 0xcf, 0x0f, 0x0b, 0x90 }, 0 },       /* iret */
+    { { 0x0f, 0x07, 0x0f, 0x0b }, 0 },       /* sysret */
+    { { 0x0f, 0x35, 0x0f, 0x0b }, 0 },       /* sysexit */
+    { { 0x8e, 0xd0, 0x0f, 0x05 }, 0x100 },   /* mov to ss, syscall */
+};
+
+static uint64_t odd_code_segment;
+
+static void enter_odd_code(void *arg)
+{
+    uint64_t flags = (uint64_t)arg;
+
+    __asm__ volatile("push %1; push %2; push %0; popf; lretq"
+                     :
+                     : "r"(flags | 0x202), "r"(odd_code_segment), "r"(CODE_VA), "a"(FLAT_USER_SS32)
+                     : "memory");
+}
+
+static void run_odd_code(uint64_t nr)
+{
+    static const uint16_t segments[] = { FLAT_USER_CS32, FLAT_KERNEL_CS };
+    struct trap_record record;
+    uint8_t *page = page_alloc();
+
+    pt_map(kernel_l4, CODE_VA, pte_of(page, PTE_RW_PAGE));
+    __builtin_memset(page, 0x0f, PAGE_SIZE); /* is no instruction: a trap ends it */
+    __builtin_memcpy(page, odd_codes[nr].bytes, 4);
+    for (unsigned int i = 0; i < ARRAY_SIZE(segments); i++) {
+        odd_code_segment = segments[i];
+        trap_try(enter_odd_code, (void *)(uint64_t)odd_codes[nr].flags, &record);
+        child_box[100]++;
+    }
+}
+
+/* It may crash of it, and nobody else. */
+TEST(odd_code_of_a_kernel)
+{
+    unsigned int nr_traps = 0;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(odd_codes); i++) {
+        long reason;
+
+        CHECK(child_create(&child, 1, run_odd_code, i) == 0);
+        child_unpause(&child);
+        reason = child_wait(&child);
+        nr_traps += (unsigned int)child.box[100];
+        if (reason != SHUTDOWN_poweroff && reason != SHUTDOWN_crash) {
+            FAIL("code %u ends with %ld", i, reason);
+        }
+        EXPECT(child_destroy(&child), 0);
+    }
+    CHECK(nr_traps >= ARRAY_SIZE(odd_codes));
+}
+
 /* ---- the log ---- */
 
 static void complain(uint64_t arg)
