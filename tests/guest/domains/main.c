@@ -859,6 +859,7 @@ static void try_all(uint64_t arg)
     child_box[204] = (uint64_t)hyper_sched(SCHEDOP_remote_shutdown, &down);
     child_box[205] = (uint64_t)hyper_console(CONSOLEIO_read, 1, &s);
     child_box[206] = (uint64_t)hypercall1(__HYPERVISOR_xsm_op, &s);
+    child_box[207] = (uint64_t)hypercall1(__HYPERVISOR_hypfs_op, 0);
 }
 
 TEST(a_domain_without_privilege_gets_none)
@@ -881,6 +882,7 @@ TEST(a_domain_without_privilege_gets_none)
     EXPECT(child.box[204], -EPERM);
     EXPECT(child.box[205], -EPERM);
     EXPECT(child.box[206], -ENOSYS);
+    EXPECT(child.box[207], -EPERM);
     EXPECT(child_destroy(&child), 0);
     EXPECT(child_destroy(&other), 0);
 }
