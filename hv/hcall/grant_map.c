@@ -179,16 +179,23 @@ static noinline long refuse_map(struct gnttab_map_grant_ref *at, domid_t granter
     return tell_status(&at->status, (int16_t)status);
 }
 
-/* Handle and status, in one word, and the bus address. */
+/* The word of domid, status, and handle. */
+static always_inline uint64_t answer(domid_t granter_id, int16_t status, grant_handle_t handle)
+{
+    static_assert(offsetof(struct gnttab_map_grant_ref, dom) == 16 &&
+                      offsetof(struct gnttab_map_grant_ref, status) == 18 &&
+                      offsetof(struct gnttab_map_grant_ref, handle) == 20,
+                  "they lie in one word");
+
+    return (uint64_t)handle << 32 | (uint32_t)(uint16_t)status << 16 | granter_id;
+}
+
+/* The handle, and the bus address. */
 static always_inline int tell_map(struct gnttab_map_grant_ref *at, domid_t granter_id,
                                   grant_handle_t handle, mfn_t mfn)
 {
-    static_assert(offsetof(struct gnttab_map_grant_ref, dom) == 16 &&
-                      offsetof(struct gnttab_map_grant_ref, handle) == 20 && GNTST_okay == 0,
-                  "a word of domid, status, and handle");
-
     user_open();
-    user_store((uint64_t)handle << 32 | granter_id, (uint64_t *)at + 2, fault);
+    user_store(answer(granter_id, GNTST_okay, handle), (uint64_t *)at + 2, fault);
     user_store(mfn.n << PAGE_SHIFT, &at->dev_bus_addr, fault);
     user_close();
     return 0;
@@ -232,6 +239,12 @@ static always_inline long begin_map(struct domain *d, struct gnttab_map_grant_re
     return 0;
 }
 
+/* There is no handle after all. */
+static int tell_failure(struct gnttab_map_grant_ref *at, domid_t granter_id)
+{
+    return put_user64(answer(granter_id, GNTST_general_error, GRANT_NO_HANDLE), (uint64_t *)at + 2);
+}
+
 /* Not all could be mapped.  Returns how many are finished; the rest comes after a drain, anew. */
 static noinline uint32_t fail_maps(struct domain *d, struct gnttab_map_grant_ref *at,
                                    const struct mmu_grant *grants, grant_handle_t *handles,
@@ -247,7 +260,7 @@ static noinline uint32_t fail_maps(struct domain *d, struct gnttab_map_grant_ref
             *rc = -ERESTART;
             continue;
         }
-        if (grants[i].rc != 0 && tell_status(&at[i].status, GNTST_general_error) != 0) {
+        if (grants[i].rc != 0 && tell_failure(&at[i], grants[i].owner) != 0) {
             *rc = -EFAULT;
         }
         nr_done++;

@@ -212,6 +212,113 @@ TEST(a_device_mapping_is_apart)
     EXPECT(table[REF].flags & USED, 0);
 }
 
+/* ----- lists: longer than what is done at once, and in two level-1 tables ----- */
+
+#define NR_LISTED 40
+#define VA_FAR    (VA + 0x200000)
+#define VA_LIST   (VA + 0x400000)   /* a page that cannot be written to */
+#define VA_NONE   (VA + 0x40000000) /* no table leads there */
+
+enum kind {
+    GOOD,
+    NOT_LENT,
+    NO_PLACE,
+    NO_DOMAIN,
+    DEVICE,
+    ELSEWHERE,
+    NR_KINDS
+};
+
+static const int16_t status_mapped[NR_KINDS] = {
+    [NOT_LENT] = GNTST_general_error,
+    [NO_PLACE] = GNTST_general_error,
+    [NO_DOMAIN] = GNTST_bad_domain,
+};
+static const int16_t status_unmapped[NR_KINDS] = {
+    [NOT_LENT] = GNTST_bad_handle,
+    [NO_PLACE] = GNTST_bad_handle,
+    [NO_DOMAIN] = GNTST_bad_handle,
+    [ELSEWHERE] = GNTST_general_error,
+};
+
+static uint64_t listed_va(unsigned int i)
+{
+    return (i / 3 % 2 ? VA_FAR : VA) + i * PAGE_SIZE;
+}
+
+static struct gnttab_map_grant_ref listed_map(unsigned int i, enum kind kind)
+{
+    return (struct gnttab_map_grant_ref){
+        .host_addr = kind == NO_PLACE ? VA_NONE : listed_va(i),
+        .flags = kind == DEVICE ? GNTMAP_device_map : HOST_RO,
+        .ref = kind == NOT_LENT ? REF + 1 : REF,
+        .dom = kind == NO_DOMAIN ? NO_DOMID : 0,
+        .status = 77,
+        .handle = 0xabcdef,
+    };
+}
+
+static struct gnttab_unmap_grant_ref listed_unmap(const struct gnttab_map_grant_ref *map,
+                                                  enum kind kind)
+{
+    return (struct gnttab_unmap_grant_ref){
+        .host_addr = kind == ELSEWHERE ? VA_NONE : map->host_addr,
+        .dev_bus_addr = kind == DEVICE ? map->dev_bus_addr : 0,
+        .handle = map->handle,
+        .status = 77,
+    };
+}
+
+TEST(a_list_of_mappings_goes_on_after_a_bad_one)
+{
+    static struct gnttab_map_grant_ref maps[NR_LISTED];
+    static struct gnttab_unmap_grant_ref unmaps[NR_LISTED];
+
+    lend(GTF_permit_access);
+    pt_map(kernel_l4, VA_FAR, 0);
+    for (unsigned int i = 0; i < NR_LISTED; i++) {
+        maps[i] = listed_map(i, i % NR_KINDS);
+    }
+    EXPECT(hyper_grant(GNTTABOP_map_grant_ref, maps, NR_LISTED), 0);
+    for (unsigned int i = 0; i < NR_LISTED; i++) {
+        enum kind kind = i % NR_KINDS;
+        bool is_mapped = kind == GOOD || kind == ELSEWHERE;
+
+        EXPECT(maps[i].status, status_mapped[kind]);
+        EXPECT(PTE_MFN(*pt_entry(kernel_l4, listed_va(i), 1)), is_mapped ? virt_to_mfn(page) : 0);
+        unmaps[i] = listed_unmap(&maps[i], kind);
+    }
+    EXPECT(hyper_grant(GNTTABOP_unmap_grant_ref, unmaps, NR_LISTED), 0);
+    EXPECT(table[REF].flags & USED, GTF_reading);
+    for (unsigned int i = 0; i < NR_LISTED; i++) {
+        EXPECT(unmaps[i].status, status_unmapped[i % NR_KINDS]);
+        if (i % NR_KINDS == ELSEWHERE) {
+            EXPECT(grant_unmap(maps[i].handle, maps[i].host_addr), GNTST_okay);
+        }
+        EXPECT(*pt_entry(kernel_l4, listed_va(i), 1), 0);
+    }
+    EXPECT(table[REF].flags & USED, 0);
+}
+
+/* Who cannot be told of a handle does not get it. */
+TEST(a_list_that_cannot_be_written_to_maps_nothing)
+{
+    struct gnttab_map_grant_ref *maps = (void *)other;
+
+    if (guest_option("oracle")) { /* which leaves it mapped */
+        return;
+    }
+    lend(GTF_permit_access);
+    pt_map(kernel_l4, VA_LIST, virt_to_machine(other) | PTE_RO_PAGE);
+    for (unsigned int i = 0; i < NR_LISTED; i++) {
+        maps[i] = listed_map(i, GOOD);
+    }
+    EXPECT(hyper_grant(GNTTABOP_map_grant_ref, (void *)VA_LIST, NR_LISTED), -EFAULT);
+    EXPECT(*pte, 0);
+    EXPECT(table[REF].flags & USED, 0);
+    pt_map(kernel_l4, VA_LIST, 0);
+}
+
 /* The guest may lose the entry by an ordinary update: the handle keeps the page. */
 TEST(a_handle_outlives_its_entry)
 {
