@@ -37,6 +37,7 @@
 #include "mm/heap.h"
 #include "mm/phys.h"
 #include "sys/log.h"
+#include "time/time.h"
 #include "x86/smp.h"
 
 #define LINK_TRIES 64u /* a kernel that minds its business changes a word a few times at most */
@@ -375,6 +376,9 @@ static void release(struct domain *d, struct evtchn_fifo *f)
     heap_free(f, sizeof(*f));
 }
 
+/* All CPUs are disturbed each time: a domain that does so in a loop waits in its own time. */
+#define LEAVE_PAUSE_NS 10000000ull
+
 static int begin_leaving(struct evtchn_table *t)
 {
     int rc = 0;
@@ -382,6 +386,8 @@ static int begin_leaving(struct evtchn_table *t)
     spin_lock(&t->lock);
     if (t->is_leaving_fifo) {
         rc = -EBUSY;
+    } else if (t->fifo != NULL && time_now() < t->may_leave_ns) {
+        rc = -ERESTART;
     } else if (t->nr_used != 0) {
         rc = -EAGAIN;
     } else {
@@ -403,6 +409,7 @@ int fifo_leave(struct domain *d)
     cpu_quiesce();
     spin_lock(&t->lock);
     f = t->fifo;
+    t->may_leave_ns = time_now() + LEAVE_PAUSE_NS;
     WRITE_ONCE(t->fifo, NULL);
     WRITE_ONCE(t->nr_ports, min(t->max_ports, (uint32_t)EVTCHN_2L_PORTS));
     spin_unlock(&t->lock);

@@ -69,6 +69,7 @@ struct evtchn_table {
     uint32_t nr_pages;        /* [c] entries of pages[] */
     uint32_t max_ports;       /* [c] what nr_ports may become: the toolstack's limit */
     bool is_leaving_fifo;     /* a reset is: no port or page is given meanwhile */
+    uint64_t may_leave_ns;    /* the next such reset not before */
     struct evtchn **pages;    /* [c] entries: set once, and read without a lock */
     struct evtchn_fifo *fifo; /* read without a lock as well; NULL: two levels */
 };
@@ -197,8 +198,12 @@ bool fifo_is_pending(const struct evtchn_fifo *f, const struct evtchn *c);
 /* Is @port pending, whichever ABI the domain uses?  The table is locked. */
 bool evtchn_is_pending(const struct domain *d, evtchn_port_t port);
 
-/* Go back to two levels, and give the guest's pages back, when no port is in use; not locked. */
-int must_check fifo_leave(struct domain *d); /* -EAGAIN: ports are in use; -EBUSY: being done */
+/*
+ * Go back to two levels, and give the guest's pages back, when no port is in use;
+ * not locked.  -EAGAIN: ports are in use; -EBUSY: being done; -ERESTART: too soon
+ * after the last time.
+ */
+int must_check fifo_leave(struct domain *d);
 
 /* The domain dies: whatever VIRQs it handles for others go back to dom0. */
 void virq_forget_handler(const struct domain *d);

@@ -589,6 +589,27 @@ static void high_ports_end_with_the_queues(void **state)
     assert_int_equal(evtchn_poll(a->vcpus[0], &port, 1, 0), -EINVAL);
 }
 
+/* All CPUs are disturbed by it. */
+static void resets_of_queues_are_seldom(void **state)
+{
+    uint64_t tick_ns = fake_tick_ns, frame = fake_frame(a);
+
+    assert_int_equal(evtchn_init_control(a, 0, MFN(frame), 0), 0);
+    while (evtchn_reset(a) == -ERESTART) {
+    }
+    assert_null(a->evtchn->fifo);
+    fake_tick_ns = 0;
+    assert_int_equal(evtchn_reset(a), 0);
+    assert_int_equal(evtchn_init_control(a, 0, MFN(frame), 0), 0);
+    for (unsigned int i = 0; i < 10; i++) {
+        assert_int_equal(evtchn_reset(a), -ERESTART);
+        fake_now += 1000000;
+    }
+    assert_int_equal(evtchn_reset(a), 0);
+    assert_null(a->evtchn->fifo);
+    fake_tick_ns = tick_ns;
+}
+
 static void a_frame_of_another_holds_no_events(void **state)
 {
     uint64_t theirs = fake_frame(b);
@@ -630,6 +651,7 @@ int main(void)
         two_domain_test(death_keeps_the_pages_for_late_sends),
         two_domain_test(the_dying_get_no_port),
         two_domain_test(high_ports_end_with_the_queues),
+        two_domain_test(resets_of_queues_are_seldom),
         two_domain_test(polls_that_never_slept_are_counted_once),
         two_domain_test(a_frame_of_another_holds_no_events),
     };

@@ -133,6 +133,13 @@ void fake_cpu_leaves(unsigned int cpu)
     __atomic_store_n(&places[cpu], 0, __ATOMIC_SEQ_CST);
 }
 
+uint64_t fake_now, fake_tick_ns = 1000000;
+
+uint64_t time_now(void)
+{
+    return __atomic_add_fetch(&fake_now, fake_tick_ns, __ATOMIC_RELAXED);
+}
+
 void cpu_quiesce(void)
 {
     fake_quiesced++;

@@ -54,3 +54,6 @@ void fake_upcall(struct vcpu *v, void (*take)(struct domain *d, evtchn_port_t po
 event_word_t *fake_word(struct domain *d, evtchn_port_t port); /* NULL: it has no page */
 void fake_mask(struct domain *d, evtchn_port_t port);
 bool fake_is_masked(struct domain *d, evtchn_port_t port);
+
+/* A clock that goes on by so much with each look. */
+extern uint64_t fake_now, fake_tick_ns;
