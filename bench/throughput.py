@@ -4,8 +4,11 @@ and by TCP between a guest and dom0 or another guest, all on one processor.
 
 Everything counts: the hypervisor's instructions, those of both kernels, and the time in which all
 wait.
+
+    throughput.py HYPERVISOR FOLDER     the last line is JSON: {name: cost}
 """
 
+import json
 import os
 import sys
 
@@ -64,3 +67,7 @@ def measure(image, directory):
                    clock=["-icount", "shift=0,sleep=off"]) as dom0:
         dom0.wait_shell()
         return measure_with(dom0)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*sys.argv[1:])))

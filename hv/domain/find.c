@@ -69,7 +69,7 @@ static bool count_up(struct domain *d)
     return true;
 }
 
-static struct domain *find(unsigned int id)
+static always_inline struct domain *find(unsigned int id)
 {
     struct domain **entry = entry_of(id);
     struct domain *d = entry == NULL ? NULL : __atomic_load_n(entry, __ATOMIC_ACQUIRE);
@@ -86,11 +86,16 @@ static struct domain *find(unsigned int id)
 
 struct domain *domain_get(domid_t id)
 {
-    if (id == DOMID_SELF) {
-        domain_hold(current()->domain);
-        return current()->domain;
+    static_assert(NR_ID_PAGES * IDS_PER_PAGE == DOMID_MASK + 1ul, "any masked number has a place");
+
+    if (likely(id < DOMID_FIRST_RESERVED)) {
+        return find(id & DOMID_MASK); /* the mask is for speculation */
     }
-    return id < DOMID_FIRST_RESERVED ? find(array_index_nospec(id, DOMID_FIRST_RESERVED)) : NULL;
+    if (id != DOMID_SELF) {
+        return NULL;
+    }
+    domain_hold(current()->domain);
+    return current()->domain;
 }
 
 struct domain *domain_held(domid_t id)
