@@ -122,6 +122,13 @@ static void free_table(struct domain *d)
     heap_free(t, sizeof(*t));
 }
 
+/*
+ * A table of handles never shrinks.  Whoever serves the devices of others maps some
+ * thousand grants: room for them is there from the start, so that guests that come
+ * and go leave free memory as it was.
+ */
+#define HARDWARE_TRACK_PAGES 16u
+
 static int grant_create(struct domain *d, const struct domain_config *config)
 {
     struct grant_table *t = heap_alloc(sizeof(*t));
@@ -140,6 +147,9 @@ static int grant_create(struct domain *d, const struct domain_config *config)
     d->grant = t;
     if (t->pages != NULL) {
         rc = grant_grow(d, 1);
+    }
+    if (rc == 0 && d->is_hardware && !grant_tracks_reserve(t, HARDWARE_TRACK_PAGES)) {
+        rc = -ENOMEM;
     }
     if (rc != 0) {
         free_table(d);

@@ -120,6 +120,8 @@ static inline uint16_t grant_bits_of(uint64_t word)
 
 /* Make sure that @d has a free handle: false, it may not. */
 bool grant_tracks_grow(struct domain *d);
+/* Room for the first so many pages of handles, or for as many as there may be; false: no memory. */
+bool must_check grant_tracks_reserve(struct grant_table *t, uint32_t nr_pages);
 
 /* Parts of grant_part. */
 int grant_tracks_drain(struct domain *d);

@@ -110,6 +110,18 @@ static bool add_page(struct grant_table *t)
     return true;
 }
 
+bool grant_tracks_reserve(struct grant_table *t, uint32_t nr_pages)
+{
+    uint32_t wanted = min(nr_pages * (uint32_t)GRANT_TRACKS_PER_PAGE, t->max_tracks);
+
+    while (t->nr_tracks < wanted) {
+        if (!add_page(t)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool grant_tracks_grow(struct domain *d)
 {
     struct grant_table *t = d->grant;
