@@ -79,8 +79,9 @@ static noinline int refused(struct pt_ctx *c, int rc)
     return rc;
 }
 
-static always_inline uint64_t exchange(uint64_t *entry, uint64_t new)
+static always_inline uint64_t exchange(const struct pt_ctx *c, uint64_t *entry, uint64_t new)
 {
+    pt_note_change(c, entry);
     return __atomic_exchange_n(entry, new, __ATOMIC_SEQ_CST);
 }
 
@@ -100,7 +101,7 @@ static always_inline int map_one(struct pt_ctx *c, const struct vcpu *v, struct 
     if (unlikely(rc != 0)) {
         return refused(c, rc);
     }
-    old = exchange(entry, g->entry);
+    old = exchange(c, entry, g->entry);
     if (unlikely(old & PTE_P)) {
         pt_put_l1_target(old);
     }
@@ -144,7 +145,7 @@ static noinline int take_entry(struct pt_ctx *c, const struct vcpu *v, const str
     if (from == NULL || from == to) {
         return pt_refuse(c, "nothing is there to replace a grant by", va);
     }
-    *value = exchange(from, 0);
+    *value = exchange(c, from, 0);
     return 0;
 }
 
@@ -164,7 +165,7 @@ static always_inline int unmap_one(struct pt_ctx *c, const struct vcpu *v, struc
     if (unlikely(rc != 0)) {
         return refused(c, rc);
     }
-    exchange(entry, new);
+    exchange(c, entry, new);
     if (g->entry & PTE_RW) {
         frame_drop_writable(f);
     }

@@ -8,6 +8,7 @@
 #include "lib/child.h"
 
 #include "event.h"
+#include "grant.h"
 #include "hypercall.h"
 #include "mm.h"
 
@@ -28,6 +29,9 @@ enum {
     REMAP,          /* page ARG gets its entry once more, by mmu_update */
     TABLE_AND_BACK, /* page ARG becomes a page table and plain memory again */
     HYPERCALL_INTO, /* page ARG gets an answer of ours */
+    FAR_TABLE,      /* a table for FOREIGN_VA, where nothing else is: its address */
+    MAP_GRANT,      /* the maker's grant ARG comes there */
+    UNMAP_GRANT,    /* and goes */
     STOP,
 };
 
@@ -72,6 +76,7 @@ static uint64_t table_and_back(void *page)
 
 static uint64_t obey(uint64_t what, uint64_t arg)
 {
+    static grant_handle_t handle;
     uint64_t result = 0;
 
     switch (what) {
@@ -93,6 +98,14 @@ static uint64_t obey(uint64_t what, uint64_t arg)
                                     pte_of(pages[arg], PTE_RW_PAGE));
     case TABLE_AND_BACK:
         return table_and_back(pages[arg]);
+    case FAR_TABLE:
+        foreign_map(FOREIGN_VA, virt_to_mfn(pages[0]), PTE_RO_PAGE, DOMID_SELF);
+        return (uint64_t)pt_entry(kernel_l4, FOREIGN_VA, 1);
+    case MAP_GRANT:
+        return (uint64_t)grant_map(0, (grant_ref_t)arg, GNTMAP_host_map | GNTMAP_readonly,
+                                   FOREIGN_VA, &handle);
+    case UNMAP_GRANT:
+        return (uint64_t)grant_unmap(handle, FOREIGN_VA);
     default:
         return (uint64_t)hyper_version(XENVER_extraversion, pages[arg]);
     }
@@ -236,6 +249,26 @@ TEST(its_entries_are_read_only_and_serve_all_the_same)
     }
     EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL), 0);
     expect_written(7, 8);
+}
+
+/* They change its table like any other update. */
+TEST(grants_that_it_maps_are_told)
+{
+    grant_table_v1 entries = (grant_table_v1)GRANT_TABLE_VA;
+    const void *table = (const void *)ask(FAR_TABLE, 0);
+
+    grant_table_map(1);
+    grant_entry_set(&entries[9], GTF_permit_access | GTF_readonly, child.domid,
+                    virt_to_mfn(pages[0]));
+    EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL), 0);
+    EXPECT(ask(MAP_GRANT, 9), 0);
+    EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL), 0);
+    EXPECT(is_written(table), true);
+    EXPECT(ask(UNMAP_GRANT, 9), 0);
+    EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL), 0);
+    EXPECT(is_written(table), true);
+    EXPECT(log_op(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL), 0);
+    EXPECT(is_written(table), false);
 }
 
 TEST(what_others_write_is_told)
