@@ -463,15 +463,6 @@ static void misbehave(uint64_t seed)
     run_for_ever(NULL);
 }
 
-static uint64_t free_pages_of_machine(void)
-{
-    static struct xen_sysctl op;
-
-    op.cmd = XEN_SYSCTL_physinfo;
-    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall1(__HYPERVISOR_sysctl, &op) ? 0 : op.u.physinfo.free_pages;
-}
-
 TEST(a_domain_without_privilege_harms_nobody)
 {
     uint64_t seed = guest_option_number("seed=", 1), calls = 0, accepted = 0, before = 0, after;
@@ -499,7 +490,7 @@ TEST(a_domain_without_privilege_harms_nobody)
         accepted += child.box[ACCEPTED];
         EXPECT(child_destroy(&child), 0);
         if (i == 0) {
-            before = free_pages_of_machine();
+            before = machine_free_pages();
         }
     }
     print("%lu calls, %lu accepted\n", calls, accepted);
@@ -507,7 +498,7 @@ TEST(a_domain_without_privilege_harms_nobody)
     for (unsigned int i = 0; i < ARRAY_SIZE(ours); i++) {
         EXPECT(ours[i], i);
     }
-    after = free_pages_of_machine();
+    after = machine_free_pages();
     if (after + (guest_option("oracle") ? 1000 : KEPT) < before) {
         FAIL("%lu pages are not free again", before - after);
     }

@@ -340,15 +340,6 @@ static void live(uint64_t nr)
 
 /* ---- what becomes of it ---- */
 
-static uint64_t free_pages(void)
-{
-    static struct xen_sysctl op;
-
-    op.cmd = XEN_SYSCTL_physinfo;
-    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall1(__HYPERVISOR_sysctl, &op) ? 0 : op.u.physinfo.free_pages;
-}
-
 static void lend_to(unsigned int domid)
 {
     for (unsigned int i = 0; i < NR_LENT; i++) {
@@ -414,10 +405,10 @@ TEST(whatever_it_does_it_goes_and_leaves_nothing)
         for (unsigned int turn = 0; turn < NR_TURNS && !test_failed(); turn++) {
             live_and_die(nr, turn);
             if (turn == 0) {
-                before = free_pages();
+                before = machine_free_pages();
             }
         }
-        after = free_pages();
+        after = machine_free_pages();
         if (after + slack < before) {
             FAIL("a domain that %s leaves %lu pages", deeds[nr].name, before - after);
         }
@@ -488,10 +479,10 @@ TEST(it_goes_while_others_work_on_it)
         EXPECT(child_destroy(&patient), 0);
         cpu_wait_down(1);
         if (turn == 0) {
-            before = free_pages();
+            before = machine_free_pages();
         }
     }
-    after = free_pages();
+    after = machine_free_pages();
     if (after + (guest_option("oracle") ? 1000 : 0) < before) {
         FAIL("%lu pages are gone", before - after);
     }

@@ -32,19 +32,10 @@ static uint32_t shut(unsigned int reason)
     return reason << XEN_DOMINF_shutdownshift | XEN_DOMINF_shutdown;
 }
 
-static uint64_t free_pages(void)
-{
-    struct xen_sysctl s = { .cmd = XEN_SYSCTL_physinfo,
-                            .interface_version = XEN_SYSCTL_INTERFACE_VERSION };
-
-    EXPECT(hypercall1(__HYPERVISOR_sysctl, &s), 0);
-    return s.u.physinfo.free_pages;
-}
-
 /* Xen gives some of it back later. */
 static void expect_free(uint64_t wanted)
 {
-    uint64_t slack = guest_option("oracle") ? 1000 : 0, now = free_pages();
+    uint64_t slack = guest_option("oracle") ? 1000 : 0, now = machine_free_pages();
 
     if (now > wanted + slack || now + slack < wanted) {
         FAIL("%lu free pages, not %lu", now, wanted);
@@ -720,7 +711,7 @@ TEST(two_hundred_domains_leave_nothing)
         EXPECT(child_create_empty(&child, 1 + i % 3), 0);
         EXPECT(child_destroy(&child), 0);
         if (i == 2) { /* one of each size has left what is kept for the next */
-            before = free_pages();
+            before = machine_free_pages();
         }
     }
     expect_free(before);
@@ -736,7 +727,7 @@ TEST(twenty_children_leave_nothing)
         EXPECT(child.box[0], i + 1);
         EXPECT(child_destroy(&child), 0);
         if (i == 0) {
-            before = free_pages();
+            before = machine_free_pages();
         }
     }
     expect_free(before);
@@ -765,7 +756,7 @@ TEST(several_processors_make_and_destroy_domains_at_once)
     uint64_t before;
 
     make_and_destroy((void *)0);
-    before = free_pages();
+    before = machine_free_pages();
     for (unsigned int id = 1; id < nr; id++) {
         EXPECT(cpu_start(id, make_and_destroy, (void *)(uint64_t)id), 0);
     }

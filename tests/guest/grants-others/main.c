@@ -28,20 +28,11 @@ static uint8_t *page, *other;
 static uint64_t free_at_start;
 static uint64_t race_end;
 
-static uint64_t free_pages(void)
-{
-    static struct xen_sysctl op;
-
-    op.cmd = XEN_SYSCTL_physinfo;
-    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall1(__HYPERVISOR_sysctl, &op) ? 0 : op.u.physinfo.free_pages;
-}
-
 static void expect_free(void)
 {
     uint64_t slack = guest_option("oracle") ? 1000 : 0, end = system_time() + 5000000000ul, now;
 
-    while ((now = free_pages()) + slack < free_at_start && system_time() < end) {
+    while ((now = machine_free_pages()) + slack < free_at_start && system_time() < end) {
         hyper_sched(SCHEDOP_yield, NULL);
     }
     if (now + slack < free_at_start) {
@@ -96,7 +87,7 @@ TEST(prepare)
     EXPECT(grant_unmap(handle, VA), GNTST_okay);
     forget_table();
     EXPECT(child_destroy(&child), 0);
-    free_at_start = free_pages();
+    free_at_start = machine_free_pages();
 }
 
 TEST(a_page_of_another_domain_is_mapped_and_copied)

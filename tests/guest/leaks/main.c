@@ -20,15 +20,6 @@ static struct child child, next;
 static struct mmu_update requests[BATCH];
 static xen_pfn_t frames[BATCH];
 
-static uint64_t free_pages(void)
-{
-    static struct xen_sysctl op;
-
-    op.cmd = XEN_SYSCTL_physinfo;
-    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall1(__HYPERVISOR_sysctl, &op) ? 0 : op.u.physinfo.free_pages;
-}
-
 /* ---- memory ---- */
 
 static void fill(void *page)
@@ -469,10 +460,10 @@ TEST(calls_that_fail_keep_nothing)
         }
         EXPECT(child_destroy(&child), 0);
         if (turn == 0) {
-            before = free_pages();
+            before = machine_free_pages();
         }
     }
-    after = free_pages();
+    after = machine_free_pages();
     if (after + slack < before) {
         FAIL("%lu pages are gone", before - after);
     }

@@ -14,6 +14,8 @@
 #include "hypercall.h"
 #include "mm.h"
 
+#include <xen/sysctl.h>
+
 #define FILL_VA    0x1c000000000ul /* slot 3: the child that is being made */
 #define BOX_VA     0x1e000000000ul /* slot 3: a page for each child */
 #define NR_SLOTS   512u
@@ -54,6 +56,15 @@ long domctl_info(unsigned int domid, struct xen_domctl_getdomaininfo *info)
 
     *info = op.u.getdomaininfo;
     return rc ? rc : info->domain == domid ? 0 : -ESRCH;
+}
+
+uint64_t machine_free_pages(void)
+{
+    static struct xen_sysctl op;
+
+    op.cmd = XEN_SYSCTL_physinfo;
+    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    return hypercall1(__HYPERVISOR_sysctl, &op) ? 0 : op.u.physinfo.free_pages;
 }
 
 /* ---- others' frames ---- */

@@ -76,6 +76,9 @@ uint64_t child_mfn(const struct child *c, const volatile void *va);
 long domctl(struct xen_domctl *op, unsigned int cmd, unsigned int domid);
 long domctl_info(unsigned int domid, struct xen_domctl_getdomaininfo *info);
 
+/* The machine's pages that nobody has, by sysctl physinfo; 0 when that fails. */
+uint64_t machine_free_pages(void);
+
 /* Map frame @mfn of domain @owner at @va, within the last 512 GiB below the window of children,
  * whose tables are made when missing; @flags 0 unmaps. */
 long foreign_map(uint64_t va, uint64_t mfn, uint64_t flags, unsigned int owner);
