@@ -510,7 +510,16 @@ bool memory_walk_step(struct domain *d, enum memory_walk which,
     return true;
 }
 
-/* Frames that @d still has, of the region at @region. */
+/* Free those of @mfns that are @d's still: the toolstack may have freed others since they were
+ * listed. */
+static void free_batch(struct domain *d, uint64_t *mfns, uint32_t nr)
+{
+    for (uint32_t i = 0; i < nr; i++) {
+        i += memory_free_list(d, mfns + i, nr - i);
+    }
+}
+
+/* Free the frames that @d still has in the region at @region. */
 static void free_region(struct domain *d, uint64_t region)
 {
     uint64_t mfns[FREE_BATCH];
@@ -524,12 +533,11 @@ static void free_region(struct domain *d, uint64_t region)
         }
         mfns[nr++] = mfn.n;
         if (nr == FREE_BATCH) {
-            nr -= memory_free_list(d, mfns, nr);
+            free_batch(d, mfns, nr);
+            nr = 0;
         }
     }
-    if (memory_free_list(d, mfns, nr) != nr) {
-        log_warn("d%u: a frame of it was freed by somebody else", d->id);
-    }
+    free_batch(d, mfns, nr);
 }
 
 int memory_destroy_step(struct domain *d)

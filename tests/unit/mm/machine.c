@@ -33,6 +33,7 @@ uint64_t hv_l4[PTE_PER_TABLE];
 uint32_t machine_clock = 1;
 unsigned int machine_flushes, machine_preempt_in, machine_preempts;
 void (*machine_while_flushing)(void);
+void (*machine_after_m2p)(mfn_t mfn);
 uint64_t machine_cr3;
 char machine_refusal[256];
 
@@ -193,6 +194,9 @@ static uint64_t m2p[MACHINE_FRAMES];
 void m2p_set(mfn_t mfn, uint64_t pfn)
 {
     m2p[mfn.n] = pfn;
+    if (machine_after_m2p) {
+        machine_after_m2p(mfn);
+    }
 }
 
 uint64_t m2p_get(mfn_t mfn)

@@ -19,6 +19,8 @@ extern uint32_t machine_clock;
 extern unsigned int machine_flushes;
 /* What happens elsewhere while CPUs flush; NULL: nothing. */
 extern void (*machine_while_flushing)(void);
+/* What happens elsewhere once the M2P entry of @mfn has changed; NULL: nothing. */
+extern void (*machine_after_m2p)(mfn_t mfn);
 
 /* preempt_pending() says yes once when this falls from 1 to 0; 0: never. */
 extern unsigned int machine_preempt_in;
