@@ -687,7 +687,41 @@ static void balloon_both(uint64_t *down, uint64_t *up, unsigned int nr)
     }
 }
 
+/* One page given back and got again, each by a call of its own. */
+static void one_page(uint64_t *down, uint64_t *up, unsigned int nr)
+{
+    xen_pfn_t mfn = ((uint64_t *)start_info->mfn_list)[BALLOON_PFN];
+    struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
+
+    set_xen_guest_handle(r.extent_start, &mfn);
+    for (unsigned int i = 0; i < nr; i++) {
+        uint64_t start = rdtsc();
+
+        if (hyper_memory(XENMEM_decrease_reservation, &r) != 1) {
+            print("one page is not taken\n");
+        }
+        down[i] = rdtsc() - start;
+        start = rdtsc();
+        if (hyper_memory(XENMEM_increase_reservation, &r) != 1) {
+            print("one page is not to be had\n");
+        }
+        up[i] = rdtsc() - start;
+    }
+    ((uint64_t *)start_info->mfn_list)[BALLOON_PFN] = mfn;
+    mmu_update((mfn << PAGE_SHIFT) | MMU_MACHPHYS_UPDATE, BALLOON_PFN);
+}
+
 static uint64_t balloon_unused[MAX_SAMPLES];
+
+static void increase_one(uint64_t *samples, unsigned int nr)
+{
+    one_page(balloon_unused, samples, nr);
+}
+
+static void decrease_one(uint64_t *samples, unsigned int nr)
+{
+    one_page(samples, balloon_unused, nr);
+}
 
 static void balloon_down(uint64_t *samples, unsigned int nr)
 {
@@ -785,6 +819,8 @@ static const struct figure in_kernel[] = {
     { "event_send_self", 501, event_send_self },
     { "set_timer", 501, set_timer },
     { "yield", 501, yield },
+    { "increase_one", 501, increase_one },
+    { "decrease_one", 501, decrease_one },
     { "balloon_down", 5, balloon_down },
     { "balloon_up", 5, balloon_up },
     { "domain_create", 51, domain_create },

@@ -58,6 +58,7 @@ static void memory_part_free(struct domain *d)
         return;
     }
     memory_set_map(d, NULL, 0);
+    pages_forget(&r->claim);
     for (uint64_t i = 0; i < r->nr_leaves; i++) {
         heap_free(r->leaves[i], sizeof(struct leaf));
     }
@@ -207,7 +208,7 @@ mfn_t memory_alloc(struct domain *d, unsigned int order, unsigned int address_bi
 
 uint32_t memory_alloc_list(struct domain *d, uint64_t *mfns, uint32_t nr, unsigned int address_bits)
 {
-    unsigned int flags = ALLOC_ZERO | ALLOC_CLEAN, order = bit_highest(nr);
+    unsigned int flags = ALLOC_ZERO | ALLOC_CLEAN | ALLOC_OWN, order = bit_highest(nr);
     uint32_t got = 0;
 
     while (got < nr) {
@@ -315,8 +316,8 @@ static bool steal(struct domain *d, struct frame *f)
                                        __ATOMIC_RELAXED);
 }
 
-/* Nobody's frames, about to be free. */
-static void free_stolen(const uint64_t *mfns, uint32_t nr)
+/* Forget what was noted of frames that nobody owns, and that are about to be free. */
+static void forget_stolen(const uint64_t *mfns, uint32_t nr)
 {
     for (uint32_t i = 0; i < nr; i++) {
         mfn_t mfn = MFN(mfns[i]);
@@ -326,7 +327,6 @@ static void free_stolen(const uint64_t *mfns, uint32_t nr)
             cache_flush_page(mfn_to_virt(mfn));
         }
     }
-    pages_free_list(mfns, nr);
 }
 
 uint32_t memory_free_list(struct domain *d, uint64_t *mfns, uint32_t nr)
@@ -342,7 +342,12 @@ uint32_t memory_free_list(struct domain *d, uint64_t *mfns, uint32_t nr)
             break;
         }
     }
-    free_stolen(mfns, nr_stolen);
+    forget_stolen(mfns, nr_stolen);
+    if (nr == 1 && nr_stolen == 1) {
+        pages_free_one(mfns[0], &d->reservation->claim);
+    } else {
+        pages_free_list(mfns, nr_stolen);
+    }
     count_gone(d, nr_stolen);
     return i;
 }
@@ -377,7 +382,10 @@ static void free_stolen_blocks(const struct memory_blocks *in)
     uint64_t nr = (uint64_t)in->nr << in->order;
 
     for (uint64_t i = 0; i < nr; i++) {
-        free_stolen(&(uint64_t){ block_frame(in, i).n }, 1);
+        uint64_t mfn = block_frame(in, i).n;
+
+        forget_stolen(&mfn, 1);
+        pages_free_list(&mfn, 1);
     }
 }
 

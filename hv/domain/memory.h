@@ -26,7 +26,8 @@ int must_check memory_assign(struct domain *d, mfn_t mfn, unsigned int order);
 mfn_t must_check memory_alloc(struct domain *d, unsigned int order, unsigned int address_bits,
                               unsigned int flags);
 
-/* @nr single frames, zeroed, by their numbers in @mfns; how many there were. */
+/* @nr single frames, zeroed (or the one that @d freed last, with what @d wrote there), by their
+ * numbers in @mfns; how many there were. */
 uint32_t must_check memory_alloc_list(struct domain *d, uint64_t *mfns, uint32_t nr,
                                       unsigned int address_bits);
 

@@ -26,6 +26,11 @@
  * buddy in, which makes that dirty again, but only below MIXED_MERGE_ORDER, lest
  * one freed page makes a scrubbed GiB dirty.  A clean one never joins a dirty
  * one: scrubbing would not end.
+ *
+ * A domain that frees one frame and asks for one again gets the same one, with
+ * its own bytes still in it: `recent` keeps the last frame that was freed alone.
+ * It counts as free and dirty, and goes to the lists as soon as another frame
+ * takes its place, an idle CPU scrubs, or a request finds no block.
  */
 #include "mm/page_alloc.h"
 
@@ -63,6 +68,12 @@ static struct spinlock pages_lock = SPINLOCK_INIT(LOCK_RANK_PAGES);
 
 /* All under pages_lock. */
 static struct zone zones[NR_ZONES];
+static uint32_t zones_with[NR_STATES]; /* bit z: zone z has blocks of that state */
+static struct {
+    uint64_t mfn;          /* 0: none; else its words are zero */
+    const uint64_t *claim; /* who freed it: the claim of the frame's last owner */
+    uint32_t stamp;
+} recent;
 static uint64_t nr_free, nr_dirty;
 static uint64_t nr_claimed;  /* the sum of all claims */
 static uint64_t nr_in_scrub; /* pages in the hands of pages_scrub_step(), in neither of the above */
@@ -106,9 +117,11 @@ static void block_insert(uint64_t mfn, unsigned int order, unsigned int state, u
     head->type = next;
     if (next) {
         frame_of(MFN(next))->type |= mfn << 32;
+    } else {
+        z->orders[state] |= 1u << order;
+        zones_with[state] |= 1u << zone_of(mfn);
     }
     z->heads[state][order] = (uint32_t)mfn;
-    z->orders[state] |= 1u << order;
     nr_free += 1ull << order;
     nr_dirty += state == DIRTY ? 1ull << order : 0;
     WRITE_ONCE(head->ref, FRAME_FREE | (state == DIRTY ? FRAME_DIRTY : 0) |
@@ -134,7 +147,10 @@ static void block_remove(uint64_t mfn)
         p->type = (p->type & ~0xffffffffull) | next;
     } else {
         z->heads[state][order] = next;
-        z->orders[state] &= next ? ~0u : ~(1u << order);
+        if (!next) {
+            z->orders[state] &= ~(1u << order);
+            zones_with[state] &= z->orders[state] ? ~0u : ~(1u << zone_of(mfn));
+        }
     }
     nr_free -= 1ull << order;
     nr_dirty -= state == DIRTY ? 1ull << order : 0;
@@ -189,13 +205,11 @@ static void block_take(uint64_t mfn, unsigned int order, unsigned int *state, ui
     }
 }
 
-/* A block of at least @order in @z, of the state that @flags ask for if there is any; 0: none. */
-static uint64_t zone_find(const struct zone *z, unsigned int order, unsigned int flags)
+/* A block of at least @order in @z of the first of @nr_states states from @state on; 0: none. */
+static uint64_t zone_find(const struct zone *z, unsigned int order, unsigned int state,
+                          unsigned int nr_states)
 {
-    unsigned int nr_states = flags & ALLOC_CLEAN ? 1 : NR_STATES;
-
-    for (unsigned int i = 0; i < nr_states; i++) {
-        unsigned int state = (flags & ALLOC_ZERO ? CLEAN : DIRTY) ^ i;
+    for (unsigned int i = 0; i < nr_states; i++, state ^= 1) {
         uint32_t orders = z->orders[state] >> order << order;
 
         if (orders) {
@@ -209,19 +223,73 @@ static uint64_t zone_find(const struct zone *z, unsigned int order, unsigned int
 static uint64_t find_block(unsigned int order, unsigned int address_bits, unsigned int flags)
 {
     unsigned int top = address_bits ? address_bits - PAGE_SHIFT : NR_ZONES;
-    unsigned int bottom = LOW_RESERVE_ZONES;
+    unsigned int state = flags & ALLOC_ZERO ? CLEAN : DIRTY;
+    unsigned int nr_states = flags & ALLOC_CLEAN ? 1 : NR_STATES;
+    uint64_t with = zones_with[state] | (nr_states == 1 ? 0 : zones_with[state ^ 1]);
 
-    if ((flags & ALLOC_LOW_OK) || top <= LOW_RESERVE_ZONES) {
-        bottom = 0;
+    with &= (1ull << min(top, NR_ZONES)) - 1;
+    if (!(flags & ALLOC_LOW_OK) && top > LOW_RESERVE_ZONES) {
+        with = with >> LOW_RESERVE_ZONES << LOW_RESERVE_ZONES;
     }
-    for (unsigned int z = min(top, NR_ZONES); z-- > bottom;) {
-        uint64_t mfn = zone_find(&zones[z], order, flags);
+    while (with) {
+        unsigned int z = bit_highest(with);
+        uint64_t mfn = zone_find(&zones[z], order, state, nr_states);
 
         if (mfn) {
             return mfn;
         }
+        with ^= 1ull << z;
     }
     return 0;
+}
+
+/* The recent frame goes to the lists like any other. */
+static void recent_evict(void)
+{
+    uint64_t mfn = recent.mfn;
+
+    if (mfn) {
+        recent.mfn = 0;
+        recent.claim = NULL;
+        nr_free--;
+        nr_dirty--;
+        block_free(mfn, 0, DIRTY, recent.stamp);
+    }
+}
+
+static void recent_set(uint64_t mfn, const uint64_t *claim, uint32_t stamp)
+{
+    recent_evict();
+    recent.mfn = mfn;
+    recent.claim = claim;
+    recent.stamp = stamp;
+    nr_free++;
+    nr_dirty++;
+}
+
+/* The recent frame, for its last owner; 0: another one's, or above the limit. */
+static uint64_t recent_take(unsigned int address_bits, const uint64_t *claim, uint32_t *stamp)
+{
+    uint64_t mfn = recent.mfn;
+
+    if (recent.claim != claim || (address_bits && mfn >> (address_bits - PAGE_SHIFT))) {
+        return 0;
+    }
+    *stamp = recent.stamp;
+    recent.mfn = 0;
+    recent.claim = NULL;
+    nr_free--;
+    nr_dirty--;
+    return mfn;
+}
+
+void pages_forget(const uint64_t *claim)
+{
+    if (READ_ONCE(recent.claim) == claim) {
+        spin_lock(&pages_lock);
+        recent_evict();
+        spin_unlock(&pages_lock);
+    }
 }
 
 /* Flush the CPUs that may have mappings of frames freed at @stamp in their TLBs. */
@@ -304,6 +372,29 @@ mfn_t pages_alloc(unsigned int order, unsigned int address_bits, unsigned int fl
     return pages_alloc_claimed(order, address_bits, flags, &none);
 }
 
+/* Take what a request is given off the lists; 0: there is none.  @state and @stamp are its. */
+static uint64_t take_frames(unsigned int order, unsigned int address_bits, unsigned int flags,
+                            const uint64_t *claim, unsigned int *state, uint32_t *stamp)
+{
+    uint64_t mfn = 0;
+
+    if ((flags & ALLOC_OWN) && order == 0) {
+        mfn = recent_take(address_bits, claim, stamp);
+        if (mfn) {
+            return mfn; /* what is in it is its owner's, so that it is as good as clean */
+        }
+    }
+    mfn = find_block(order, address_bits, flags);
+    if (!mfn && recent.mfn && !(flags & ALLOC_CLEAN)) {
+        recent_evict();
+        mfn = find_block(order, address_bits, flags);
+    }
+    if (mfn) {
+        block_take(mfn, order, state, stamp);
+    }
+    return mfn;
+}
+
 mfn_t pages_alloc_claimed(unsigned int order, unsigned int address_bits, unsigned int flags,
                           uint64_t *claim)
 {
@@ -315,9 +406,10 @@ mfn_t pages_alloc_claimed(unsigned int order, unsigned int address_bits, unsigne
         return MFN_INVALID;
     }
     spin_lock(&pages_lock);
-    mfn = claims_allow(1ull << order, *claim) ? find_block(order, address_bits, flags) : 0;
+    mfn = claims_allow(1ull << order, *claim)
+              ? take_frames(order, address_bits, flags, claim, &state, &stamp)
+              : 0;
     if (mfn) {
-        block_take(mfn, order, &state, &stamp);
         claim_use(claim, 1ull << order);
     }
     spin_unlock(&pages_lock);
@@ -352,6 +444,14 @@ static void free_frames(mfn_t mfn, unsigned int order, uint32_t stamp)
 void pages_free(mfn_t mfn, unsigned int order)
 {
     free_frames(mfn, order, tlb_clock());
+}
+
+void pages_free_one(uint64_t mfn, const uint64_t *claim)
+{
+    clear_words(frame_of(MFN(mfn)));
+    spin_lock(&pages_lock);
+    recent_set(mfn, claim, tlb_clock());
+    spin_unlock(&pages_lock);
 }
 
 void pages_free_list(const uint64_t *mfns, uint32_t nr)
@@ -394,12 +494,11 @@ static bool scrub_begin(struct scrub *s)
     if (!spin_trylock(&pages_lock)) {
         return true;
     }
-    for (unsigned int z = NR_ZONES; z-- > 0 && !s->mfn;) {
-        if (zones[z].orders[DIRTY]) {
-            s->mfn = zones[z].heads[DIRTY][bit_lowest(zones[z].orders[DIRTY])];
-        }
-    }
-    if (s->mfn) {
+    recent_evict();
+    if (zones_with[DIRTY]) {
+        const struct zone *z = &zones[bit_highest(zones_with[DIRTY])];
+
+        s->mfn = z->heads[DIRTY][bit_lowest(z->orders[DIRTY])];
         block_take(s->mfn, 0, &state, &stamp);
         nr_in_scrub++;
     }

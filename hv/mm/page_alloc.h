@@ -12,6 +12,7 @@
 
 #define ALLOC_ZERO   1u /* contents zeroed (scrubbed memory is zeroed memory) */
 #define ALLOC_LOW_OK 2u /* may use the reserve below 16 MiB */
+#define ALLOC_OWN    8u /* one frame may be the last that the claim's owner freed, as it was */
 #define ALLOC_CLEAN  4u /* with ALLOC_ZERO: only what is scrubbed already, so that it is no work */
 
 /*
@@ -42,6 +43,14 @@ void pages_free(mfn_t mfn, unsigned int order);
 
 /* The same for @nr single frames in any order, better in theirs. */
 void pages_free_list(const uint64_t *mfns, uint32_t nr);
+
+/*
+ * The same for one frame of the owner of @claim, who is likely to ask for one
+ * again (ALLOC_OWN).  pages_forget() comes before @claim is another's: nobody
+ * then gets a frame as its owner.
+ */
+void pages_free_one(uint64_t mfn, const uint64_t *claim);
+void pages_forget(const uint64_t *claim);
 
 /* Zero one batch of dirty free memory; false when there is none.  Idle CPUs call it. */
 bool pages_scrub_step(void);

@@ -282,6 +282,84 @@ static void a_domain_gets_lists_of_frames_from_whatever_is_left(void **state)
     assert_true(pages_nr_free() >= before - 1); /* a slab may stay */
 }
 
+/* --- the last frame that was freed alone --- */
+
+static uint64_t get_one(struct domain *d)
+{
+    uint64_t mfn;
+
+    assert_int_equal(memory_alloc_list(d, &mfn, 1, 0), 1);
+    return mfn;
+}
+
+static void free_one_with(struct domain *d, uint64_t mfn, int byte)
+{
+    memset(mfn_to_virt(MFN(mfn)), byte, PAGE_SIZE);
+    assert_int_equal(memory_free_list(d, &(uint64_t){ mfn }, 1), 1);
+}
+
+static void who_freed_a_frame_alone_gets_it_again_and_nobody_else_sees_what_is_in_it(void **state)
+{
+    struct domain *a = machine_domain(8, 1), *b = machine_domain(9, 1);
+    uint64_t mine = get_one(a), other, free = pages_nr_free(), dirty = pages_nr_dirty();
+    uint8_t *bytes = mfn_to_virt(MFN(mine));
+
+    free_one_with(a, mine, 0x77);
+    assert_int_equal(pages_nr_free(), free + 1);
+    assert_int_equal(pages_nr_dirty(), dirty + 1);
+    assert_int_equal(get_one(a), mine);
+    assert_int_equal(bytes[5], 0x77);
+    assert_int_equal(pages_nr_free(), free);
+
+    /* Another asks first, and takes all there is. */
+    free_one_with(a, mine, 0x77);
+    do {
+        assert_int_equal(memory_alloc_list(b, &other, 1, 0), 1);
+        assert_true(is_zero(MFN(other), 0));
+    } while (other != mine);
+    assert_int_equal(memory_free_list(b, &other, 1), 1);
+    assert_int_equal(bytes[5], 0);
+
+    /* Its owner ends, and what has its accounts' place is another. */
+    assert_int_equal(get_one(b), mine);
+    free_one_with(b, mine, 0x66);
+    b->life = DOMAIN_DYING;
+    while (memory_destroy_step(b) == -ERESTART) {
+    }
+    machine_domain_free(b);
+    b = machine_domain(9, 1);
+    do {
+        assert_int_equal(memory_alloc_list(b, &other, 1, 0), 1);
+        assert_true(is_zero(MFN(other), 0));
+    } while (other != mine);
+    b->life = a->life = DOMAIN_DYING;
+    while (memory_destroy_step(b) == -ERESTART || memory_destroy_step(a) == -ERESTART) {
+    }
+    machine_domain_free(a);
+    machine_domain_free(b);
+}
+
+static void a_frame_freed_alone_is_scrubbed_and_joins_its_buddies(void **state)
+{
+    struct domain *d = machine_domain(8, 1);
+    uint64_t mfn = get_one(d), free = pages_nr_free();
+
+    free_one_with(d, mfn, 0x77);
+    /* It is above this limit, so that its owner gets another one, zeroed. */
+    assert_int_not_equal(memory_alloc_list(d, &mfn, 1, 24), 0);
+    assert_true(mfn < 1u << 12 && is_zero(MFN(mfn), 0));
+    assert_int_equal(memory_free(d, MFN(mfn)), 0);
+    while (pages_scrub_batch()) {
+    }
+    assert_int_equal(pages_nr_dirty(), 0);
+    assert_int_equal(pages_nr_free(), free + 1);
+    assert_true(is_zero(MFN(get_one(d)), 0));
+    d->life = DOMAIN_DYING;
+    while (memory_destroy_step(d) == -ERESTART) {
+    }
+    machine_domain_free(d);
+}
+
 /* Another CPU's decrease_reservation, once a frame of the region is on its way. */
 static struct {
     struct domain *d;
@@ -386,6 +464,8 @@ int main(void)
         cmocka_unit_test(only_clean_memory_is_given_where_that_is_asked),
         cmocka_unit_test(a_list_in_any_order_is_freed_whole),
         cmocka_unit_test(a_domain_gets_lists_of_frames_from_whatever_is_left),
+        cmocka_unit_test(who_freed_a_frame_alone_gets_it_again_and_nobody_else_sees_what_is_in_it),
+        cmocka_unit_test(a_frame_freed_alone_is_scrubbed_and_joins_its_buddies),
         cmocka_unit_test(frames_freed_elsewhere_while_a_domain_dies_are_skipped),
         cmocka_unit_test(heap_objects_are_zeroed_aligned_and_apart),
     };
