@@ -169,12 +169,16 @@ void vcpu_state_changed(struct sched_unit *u, int runstate, uint64_t now);
  */
 void vcpu_publish(struct vcpu *v);
 
-/* For time_ops: the vCPU that runs here gets the new scale. */
+/*
+ * For time_ops, and when the guest names another place for it: the vCPU that
+ * runs here gets the scale of this CPU if it does not have it.
+ */
 void vcpu_time_changed(void);
 
 /* The wall clock was set: write it into every shared_info. */
 void domain_wallclock_changed(void);
-/* Write the wall clock into @d's shared_info. */
+/* Write the wall clock, with the domain's offset, into @d's shared_info.  No lock held that has
+ * the rank of d->lock or a higher one. */
 void domain_publish_wallclock(struct domain *d);
 
 /* @v's run state up to now, as its guest may see it. */

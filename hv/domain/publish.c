@@ -78,21 +78,26 @@ static void publish_time(struct vcpu *v)
     }
 }
 
+/*
+ * The clock is read under the lock: of two that publish at once, the later one
+ * writes what is set by then.  The version is odd meanwhile, which makes a
+ * reader try again, and even afterwards whatever the guest has made of it.
+ */
 void domain_publish_wallclock(struct domain *d)
 {
     struct shared_info *s = d->shared_info;
+    uint32_t nsec, version;
     uint64_t sec;
-    uint32_t nsec;
 
-    time_wallclock_get(&sec, &nsec);
     spin_lock(&d->lock);
+    time_wallclock_get(&sec, &nsec);
     sec += (uint64_t)d->time_offset_s;
-    /* An odd version tells the reader that it must try again. */
-    __atomic_fetch_add(&s->wc_version, 1, __ATOMIC_SEQ_CST);
+    version = READ_ONCE(s->wc_version) & ~1u;
+    __atomic_store_n(&s->wc_version, version + 1, __ATOMIC_SEQ_CST);
     WRITE_ONCE(s->wc_sec, (uint32_t)sec);
     WRITE_ONCE(s->wc_sec_hi, (uint32_t)(sec >> 32));
     WRITE_ONCE(s->wc_nsec, nsec);
-    __atomic_fetch_add(&s->wc_version, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&s->wc_version, version + 2, __ATOMIC_SEQ_CST);
     spin_unlock(&d->lock);
 }
 

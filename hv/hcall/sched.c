@@ -245,6 +245,9 @@ static long vcpu_register_time(struct vcpu *v, struct guest_ptr arg)
     }
     v->time_info_guest = a.addr.p;
     v->time_generation = 0; /* so that the next switch to it fills the area */
+    if (v == current()) {
+        vcpu_time_changed(); /* Linux looks at once, and does without if it finds nothing */
+    }
     return 0;
 }
 

@@ -290,14 +290,23 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
     }
 }
 
-/* Of a first state; later ones leave what the context does not tell of. */
+/*
+ * Of a first state; later ones leave what the context does not tell of.
+ *
+ * By now the toolstack has filled shared_info, which it clears first (or, of a
+ * domain that it restores, overwrites with vcpu_info from another machine): what
+ * the hypervisor shows there is written again, the wall clock here, the vCPU's
+ * own clock on its way to a CPU.
+ */
 static void set_beginning(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     v->pv.xcr0 = fpu_xcr0_allowed() & XCR0_X87;
     fpu_area_reset(v->fpu);
     v->exit_work = 0;
+    v->time_generation = 0;
     if (v->id == 0) {
         v->domain->vm_assist = (uint32_t)c->vm_assist & PV_VM_ASSISTS;
+        domain_publish_wallclock(v->domain);
     }
 }
 

@@ -95,7 +95,7 @@ void pv_set_ts(struct vcpu *v, bool is_set);
 /*
  * Move @v's vcpu_info to @offset of its domain's frame @mfn, for good.
  * -ENXIO: over the page's end.  -EINVAL: done before, not its frame, in use as
- * a table, not aligned.
+ * a table, not aligned, or @v is online and not the caller.
  */
 int must_check pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset);
 

@@ -22,6 +22,10 @@ static int check(const struct vcpu *v, mfn_t mfn, uint32_t offset)
     if (offset % sizeof(uint64_t) != 0) {
         return -EINVAL;
     }
+    if (v != current() && READ_ONCE(v->is_online)) {
+        log_guest(v->domain->id, "vCPU %u is online: only itself can move its vcpu_info", v->id);
+        return -EINVAL; /* its CPU may be writing the time to the old place */
+    }
     return mfn_eq(v->info_mfn, MFN_INVALID) && frame_valid(mfn) ? 0 : -EINVAL;
 }
 

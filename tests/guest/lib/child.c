@@ -188,14 +188,18 @@ static void fill_start_info(const struct child *c, const struct layout *l)
     }
 }
 
-/* No upcall before the child has said where to. */
-static void mask_upcalls(const struct child *c)
+/*
+ * As the toolstack leaves it: no upcall before the child has said where to,
+ * and nothing of what the hypervisor had written when it made the domain.
+ */
+static void fill_shared_info(const struct child *c)
 {
     struct shared_info *info = (struct shared_info *)FILL_VA;
 
     if (foreign_map(FILL_VA, c->shared_info_mfn, PTE_RW_PAGE, c->domid)) {
         guest_die("cannot map shared_info of domain %u", c->domid);
     }
+    __builtin_memset(info, 0, sizeof(*info));
     for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
         info->vcpu_info[i].evtchn_upcall_mask = 1;
     }
@@ -312,20 +316,16 @@ static void map_box(struct child *c)
     }
 }
 
-long child_create(struct child *c, unsigned int nr_vcpus, child_fn *fn, uint64_t arg)
+long child_fill(struct child *c, child_fn *fn, uint64_t arg)
 {
     struct layout l = plan();
-    long rc = child_create_empty(c, nr_vcpus);
+    long rc = give_memory(c, &l);
 
-    if (rc) {
-        return rc;
-    }
-    rc = give_memory(c, &l);
     if (!rc) {
         fill_image(c);
         fill_start_info(c, &l);
         fill_tables(c, &l);
-        mask_upcalls(c);
+        fill_shared_info(c);
         rc = start_vcpu(c, &l, fn, arg);
     }
     if (rc) {
@@ -334,6 +334,13 @@ long child_create(struct child *c, unsigned int nr_vcpus, child_fn *fn, uint64_t
     }
     map_box(c);
     return 0;
+}
+
+long child_create(struct child *c, unsigned int nr_vcpus, child_fn *fn, uint64_t arg)
+{
+    long rc = child_create_empty(c, nr_vcpus);
+
+    return rc ? rc : child_fill(c, fn, arg);
 }
 
 /* ---- running and ending ---- */

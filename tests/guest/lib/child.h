@@ -60,6 +60,10 @@ long child_create(struct child *c, unsigned int nr_vcpus, child_fn *fn, uint64_t
 /* The same without memory and vCPU state: domctls createdomain and max_vcpus. */
 long child_create_empty(struct child *c, unsigned int nr_vcpus);
 
+/* What child_create() does then: the first vCPU is about to run @fn(@arg).  An error destroys it.
+ */
+long child_fill(struct child *c, child_fn *fn, uint64_t arg);
+
 void child_unpause(struct child *c);
 
 /* Wait, yielding, until it has shut down; returns the reason, or -1 when that takes 20 s. */

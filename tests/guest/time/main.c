@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clocks: system time goes forward on and across vCPUs, the times spent in each
- * run state add up to it, the wall clock is set and read.
+ * run state add up to it, the wall clock is set and read, and that of another
+ * domain is the same, with the offset that it was given.
  */
+#include "lib/child.h"
 #include "lib/event.h"
 #include "lib/hypercall.h"
 #include "lib/mm.h"
@@ -177,6 +179,36 @@ TEST(vcpu_info_moves_once)
     }
 }
 
+static volatile bool is_up, may_go;
+
+static void stay(void *arg)
+{
+    (void)arg;
+    is_up = true;
+    while (!may_go) {
+        barrier();
+    }
+}
+
+/* A writer on another CPU would go on with the old place. */
+TEST(vcpu_info_of_a_vcpu_that_runs_does_not_move)
+{
+    static struct vcpu_info moved[64] page_aligned;
+    struct vcpu_register_vcpu_info info = { .mfn = virt_to_mfn(moved) };
+
+    if (cpu_count() < 3) {
+        return;
+    }
+    EXPECT(cpu_start(2, stay, NULL), 0);
+    while (!is_up) {
+        barrier();
+    }
+    EXPECT(hyper_vcpu(VCPUOP_register_vcpu_info, 2, &info), -EINVAL);
+    may_go = true;
+    cpu_wait_down(2);
+    EXPECT(hyper_vcpu(VCPUOP_register_vcpu_info, 2, &info), 0);
+}
+
 TEST(a_second_copy_of_the_time)
 {
     static struct vcpu_time_info time page_aligned;
@@ -184,8 +216,7 @@ TEST(a_second_copy_of_the_time)
     uint64_t ns;
 
     EXPECT(hyper_vcpu(VCPUOP_register_vcpu_time_memory_area, 0, &area), 0);
-    block_for(1000000);
-    CHECK(time.version != 0);
+    CHECK(time.version != 0); /* at once, not only when the vCPU is next switched to */
     EXPECT(time.version & 1, 0);
     ns = time.system_time;
     CHECK(ns > 0 && ns <= system_time());
@@ -199,6 +230,17 @@ static uint64_t wall_seconds(void)
 {
     return ((uint64_t)shared_info->wc_sec_hi << 32 | shared_info->wc_sec) +
            system_time() / 1000000000;
+}
+
+static long set_wall_clock(uint64_t seconds)
+{
+    struct xen_platform_op op = {
+        .cmd = XENPF_settime64,
+        .interface_version = XENPF_INTERFACE_VERSION,
+        .u.settime64 = { .secs = seconds, .nsecs = 0, .system_time = system_time() },
+    };
+
+    return hypercall1(__HYPERVISOR_platform_op, &op);
 }
 
 TEST(the_wall_clock_is_set)
@@ -220,4 +262,119 @@ TEST(the_wall_clock_is_set)
     EXPECT(hypercall1(__HYPERVISOR_platform_op, &op), -EINVAL);
     op.interface_version = 1;
     EXPECT(hypercall1(__HYPERVISOR_platform_op, &op), -EACCES);
+}
+
+/* ---- the clock of another domain ---- */
+
+#define HOUR_S 3600l
+
+/* Words of the child's box. */
+enum {
+    BOX_ROUND, /* written by its maker: what to answer next; 0: nothing yet */
+    BOX_DONE,  /* by the child: the round that it has answered */
+    BOX_WALL,  /* seconds since 1970 */
+    BOX_VERSION,
+    BOX_TIME_VERSION,
+    BOX_SYSTEM_TIME,
+    BOX_END = 99, /* a round */
+};
+
+static struct child child;
+
+/* In the child: say what its clocks show whenever it is asked. */
+static void show_clocks(uint64_t arg)
+{
+    uint64_t round = arg;
+
+    while (round != BOX_END) {
+        round = child_box[BOX_ROUND];
+        if (round != child_box[BOX_DONE]) {
+            child_box[BOX_WALL] = wall_seconds();
+            child_box[BOX_VERSION] = shared_info->wc_version;
+            child_box[BOX_TIME_VERSION] = event_vcpu_info()->time.version;
+            child_box[BOX_SYSTEM_TIME] = system_time();
+            child_box[BOX_DONE] = round;
+        }
+        hyper_sched(SCHEDOP_yield, NULL);
+    }
+}
+
+static long set_offset(const struct child *c, long seconds)
+{
+    struct xen_domctl op = { .u.settimeoffset.time_offset_seconds = seconds };
+
+    return domctl(&op, XEN_DOMCTL_settimeoffset, c->domid);
+}
+
+/* How far the child's wall clock is ahead of ours, in seconds; -1: it does not answer. */
+static long ahead(struct child *c, uint64_t round)
+{
+    uint64_t end = system_time() + 10000000000ul;
+
+    c->box[BOX_ROUND] = round;
+    while (c->box[BOX_DONE] != round) {
+        if (system_time() > end) {
+            return -1;
+        }
+        hyper_sched(SCHEDOP_yield, NULL);
+    }
+    return (long)c->box[BOX_WALL] - (long)wall_seconds();
+}
+
+#define EXPECT_AHEAD(round, wanted)                                                                \
+    do {                                                                                           \
+        long ahead_ = ahead(&child, round);                                                        \
+        if (ahead_ < (wanted)-2 || ahead_ > (wanted) + 2) {                                        \
+            FAIL("the child's clock is ahead by %ld s, not %ld", ahead_, (long)(wanted));          \
+        }                                                                                          \
+    } while (0)
+
+/* Its maker has cleared shared_info since the domain was made, as the toolstack does. */
+TEST(a_new_domain_has_the_date)
+{
+    EXPECT(set_wall_clock(1900000000), 0);
+    EXPECT(child_create(&child, 1, show_clocks, 0), 0);
+    child_unpause(&child);
+    EXPECT_AHEAD(1, 0);
+    CHECK(child.box[BOX_WALL] >= 1900000000 - 1);
+    CHECK(child.box[BOX_VERSION] != 0);
+    EXPECT(child.box[BOX_VERSION] & 1, 0);
+    CHECK(child.box[BOX_TIME_VERSION] != 0);
+    EXPECT(child.box[BOX_TIME_VERSION] & 1, 0);
+    CHECK(child.box[BOX_SYSTEM_TIME] != 0);
+    CHECK(child.box[BOX_SYSTEM_TIME] <= system_time() + 1000000);
+}
+
+TEST(a_running_domain_follows_the_clock_that_is_set)
+{
+    CHECK(child.box);
+    EXPECT(set_wall_clock(1950000000), 0);
+    EXPECT_AHEAD(2, 0);
+    CHECK(child.box[BOX_WALL] >= 1950000000 - 1);
+}
+
+TEST(a_running_domain_gets_its_offset)
+{
+    CHECK(child.box);
+    EXPECT(set_offset(&child, -HOUR_S), 0);
+    EXPECT_AHEAD(3, -HOUR_S);
+    EXPECT(set_wall_clock(1960000000), 0);
+    EXPECT_AHEAD(4, -HOUR_S);
+    EXPECT(set_offset(&child, 0), 0);
+    EXPECT_AHEAD(BOX_END, 0);
+    EXPECT(child_wait(&child), SHUTDOWN_poweroff);
+    EXPECT(child_destroy(&child), 0);
+}
+
+/* The order of the toolstack: the offset, shared_info is cleared, the first vCPU gets its state. */
+TEST(an_offset_from_before_the_start_is_kept)
+{
+    EXPECT(child_create_empty(&child, 1), 0);
+    EXPECT(set_offset(&child, 2 * HOUR_S), 0);
+    EXPECT(child_fill(&child, show_clocks, 0), 0);
+    child_unpause(&child);
+    EXPECT_AHEAD(1, 2 * HOUR_S);
+    EXPECT_AHEAD(BOX_END, 2 * HOUR_S);
+    EXPECT(child_wait(&child), SHUTDOWN_poweroff);
+    EXPECT(child_destroy(&child), 0);
 }
