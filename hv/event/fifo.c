@@ -379,10 +379,15 @@ static void release(struct domain *d, struct evtchn_fifo *f)
 /* All CPUs are disturbed each time: a domain that does so in a loop waits in its own time. */
 #define LEAVE_PAUSE_NS 10000000ull
 
-static int begin_leaving(struct evtchn_table *t)
+/*
+ * *@f: the queues to release, if this call has begun to leave them.  Only the call that
+ * got them may go on: the flag alone may be that of another vCPU's reset.
+ */
+static int begin_leaving(struct evtchn_table *t, struct evtchn_fifo **f)
 {
     int rc = 0;
 
+    *f = NULL;
     spin_lock(&t->lock);
     if (t->is_leaving_fifo) {
         rc = -EBUSY;
@@ -391,6 +396,7 @@ static int begin_leaving(struct evtchn_table *t)
     } else if (t->nr_used != 0) {
         rc = -EAGAIN;
     } else {
+        *f = t->fifo;
         t->is_leaving_fifo = t->fifo != NULL;
     }
     spin_unlock(&t->lock);
@@ -401,14 +407,14 @@ int fifo_leave(struct domain *d)
 {
     struct evtchn_table *t = d->evtchn;
     struct evtchn_fifo *f;
-    int rc = begin_leaving(t);
+    int rc = begin_leaving(t, &f);
 
-    if (rc != 0 || !t->is_leaving_fifo) {
+    if (f == NULL) {
         return rc;
     }
     cpu_quiesce();
     spin_lock(&t->lock);
-    f = t->fifo;
+    ASSERT(t->is_leaving_fifo && t->fifo == f);
     t->may_leave_ns = time_now() + LEAVE_PAUSE_NS;
     WRITE_ONCE(t->fifo, NULL);
     WRITE_ONCE(t->nr_ports, min(t->max_ports, (uint32_t)EVTCHN_2L_PORTS));

@@ -595,3 +595,54 @@ TEST(and_queues_after_them)
     EXPECT(take(0, DEFAULT), port);
     EXPECT(reset(), 0);
 }
+
+/* ---- resets by several vCPUs ---- */
+
+static void reset_in_a_loop(void *arg)
+{
+    (void)arg;
+    while (!is_over) {
+        long rc = reset();
+
+        if (rc != 0 && rc != -EBUSY) {
+            FAIL("reset: %ld", rc);
+        }
+    }
+}
+
+/* Queues that one vCPU leaves as soon as it has begun them, while others leave what there is. */
+TEST(one_reset_of_several_leaves_the_queues)
+{
+    static struct evtchn_reset op = { .dom = DOMID_SELF };
+    static struct evtchn_init_control init;
+    static struct multicall_entry calls[] = {
+        { .op = __HYPERVISOR_event_channel_op, .args = { EVTCHNOP_init_control } },
+        { .op = __HYPERVISOR_event_channel_op, .args = { EVTCHNOP_reset } },
+    };
+    uint64_t end = system_time() + 1500000000, next;
+
+    if (cpu_count() < 3) {
+        return;
+    }
+    init.control_gfn = virt_to_mfn(blocks[0]);
+    calls[0].args[1] = (unsigned long)&init;
+    calls[1].args[1] = (unsigned long)&op;
+    is_over = false;
+    for (unsigned int id = 1; id < cpu_count(); id++) {
+        EXPECT(cpu_start(id, reset_in_a_loop, NULL), 0);
+    }
+    while (system_time() < end) {
+        next = system_time() + 10500000; /* a domain may leave its queues every 10 ms */
+        EXPECT(hyper_multicall(calls, 2), 0);
+        if ((long)calls[0].result != 0 && (long)calls[0].result != -EBUSY) {
+            FAIL("init_control: %ld", (long)calls[0].result);
+        }
+        while (system_time() < next) {
+        }
+    }
+    is_over = true;
+    for (unsigned int id = 1; id < cpu_count(); id++) {
+        cpu_wait_down(id);
+    }
+    EXPECT(reset(), 0);
+}

@@ -76,15 +76,14 @@ bool frame_get_writable(struct frame *f, domid_t owner, const struct cpumask *ma
     if (!frame_get(f, owner)) {
         return false;
     }
-    f->type++;
+    __atomic_fetch_add(&f->type, 1, __ATOMIC_SEQ_CST);
     ASAN_UNPOISON_MEMORY_REGION(fake_page(frame_mfn(f).n), PAGE_SIZE);
     return true;
 }
 
 void frame_drop_last_writable(struct frame *f)
 {
-    assert((f->type & FRAME_COUNT_MASK) != 0);
-    f->type--;
+    assert((__atomic_fetch_sub(&f->type, 1, __ATOMIC_SEQ_CST) & FRAME_COUNT_MASK) != 0);
     ASAN_POISON_MEMORY_REGION(fake_page(frame_mfn(f).n), PAGE_SIZE);
 }
 

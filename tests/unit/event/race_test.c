@@ -6,12 +6,16 @@
 /* sources: hv/event/evtchn.c hv/event/fifo.c hv/event/deliver.c hv/event/virq.c
  * tests/unit/event/fake.c */
 /* libs: -lpthread */
+#define _GNU_SOURCE /* the registers of a signal's context */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define sched_yield libc_sched_yield /* ours is another */
@@ -277,6 +281,108 @@ static void nobody_touches_what_a_reset_gave_back(void **state)
     fake_domain_end(b);
 }
 
+/* ---- two resets at once ---- */
+
+#define TRAP_FLAG 0x100u
+
+static unsigned int step_to_stop_at; /* of the reset that is stepped through; 0: none */
+static unsigned int nr_steps;
+static volatile unsigned int is_other_begun, may_other_go_on;
+static pthread_t other_reset;
+static __thread bool is_other;
+
+/* The other reset is in the middle: the queues are its own to release. */
+static void wait_in_the_middle(void)
+{
+    if (is_other) {
+        __atomic_store_n(&is_other_begun, 1, __ATOMIC_SEQ_CST);
+        while (!__atomic_load_n(&may_other_go_on, __ATOMIC_SEQ_CST)) {
+            usleep(10);
+        }
+    }
+}
+
+static void *reset_too(void *arg)
+{
+    is_other = true;
+    return (void *)(intptr_t)evtchn_reset(a);
+}
+
+/* After each instruction of one vCPU's reset; after one of them two other vCPUs do all this. */
+static void after_instruction(int signal, siginfo_t *info, void *context)
+{
+    ucontext_t *c = context;
+
+    if (++nr_steps < step_to_stop_at || spin_is_locked(&a->evtchn->lock)) {
+        return;
+    }
+    c->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+    if (evtchn_init_control(a, 1, MFN(1), 0) == 0) {
+        pthread_create(&other_reset, NULL, reset_too, NULL);
+        while (!__atomic_load_n(&is_other_begun, __ATOMIC_SEQ_CST)) {
+            usleep(10);
+        }
+    }
+}
+
+static int reset_stepwise(void)
+{
+    uint64_t flags;
+    int rc;
+
+    __asm__ volatile("pushfq; orq %1, (%%rsp); popfq"
+                     : "=m"(flags)
+                     : "i"(TRAP_FLAG)
+                     : "cc", "memory");
+    rc = fifo_leave(a);
+    __asm__ volatile("pushfq; andq %1, (%%rsp); popfq"
+                     : "=m"(flags)
+                     : "i"(~TRAP_FLAG)
+                     : "cc", "memory");
+    return rc;
+}
+
+/* True: the reset got as far as instruction @step. */
+static bool stop_at(unsigned int step)
+{
+    void *rc_other = NULL;
+    int rc;
+
+    nr_steps = is_other_begun = may_other_go_on = 0;
+    step_to_stop_at = step;
+    rc = reset_stepwise();
+    may_other_go_on = 1;
+    if (is_other_begun) {
+        pthread_join(other_reset, &rc_other);
+    }
+    assert_true(rc == 0 || rc == -EBUSY);
+    assert_int_equal((intptr_t)rc_other, 0);
+    assert_null(a->evtchn->fifo);
+    assert_int_equal(fake_frames[1].type & FRAME_COUNT_MASK, 0);
+    return nr_steps >= step;
+}
+
+/* A reset that found no queues must not take those that another one has begun to leave. */
+static void queues_are_released_by_the_reset_that_began(void **state)
+{
+    struct sigaction action = { .sa_sigaction = after_instruction, .sa_flags = SA_SIGINFO };
+    unsigned int step = 1, nr_begun = 0;
+
+    fake_init();
+    a = fake_domain(0, 1023);
+    host_cpu.curr = a->vcpus[0];
+    assert_int_equal(fake_frame(a), 1);
+    fake_on_quiesce = wait_in_the_middle;
+    fake_tick_ns = 20000000; /* no reset waits for its time */
+    sigaction(SIGTRAP, &action, NULL);
+    while (stop_at(step++)) {
+        nr_begun += is_other_begun;
+    }
+    assert_true(nr_begun > 10);
+    fake_tick_ns = 1000000;
+    fake_domain_end(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +390,7 @@ int main(void)
         cmocka_unit_test(queues_lose_nothing),
         cmocka_unit_test(words_may_hold_anything),
         cmocka_unit_test(nobody_touches_what_a_reset_gave_back),
+        cmocka_unit_test(queues_are_released_by_the_reset_that_began),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
