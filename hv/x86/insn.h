@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One instruction each.  On the host the privileged ones are functions that
- * the tests supply.
+ * One instruction each.  On the host those whose results depend on the machine
+ * are functions that the tests supply.
  */
 #pragma once
 
@@ -16,17 +16,8 @@ struct cpuid_regs {
     uint32_t a, b, c, d;
 };
 
-static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
-{
-    struct cpuid_regs r;
-
-    __asm__ volatile("cpuid"
-                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
-                     : "a"(leaf), "c"(subleaf));
-    return r;
-}
-
 #ifdef MANSIO_HOST
+struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf);
 uint64_t rdtsc(void);
 uint64_t rdtsc_ordered(void);
 uint32_t mmio_read32(const volatile void *reg);
@@ -47,6 +38,16 @@ void write_cr4(uint64_t value);
 void invlpg(uint64_t va);
 void halt_for_interrupt(void);
 #else
+
+static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_regs r;
+
+    __asm__ volatile("cpuid"
+                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+                     : "a"(leaf), "c"(subleaf));
+    return r;
+}
 
 static inline uint64_t rdtsc(void)
 {

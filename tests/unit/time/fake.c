@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "time/fake.h"
 
+#include <string.h>
+
 #include "sys/cpu.h"
 #include "sys/lock.h"
 #include "sys/log.h"
@@ -19,6 +21,41 @@ uint32_t fake_count_set;
 bool fake_has_deadline;
 unsigned int fake_raised_on = ~0u, fake_scale_changes, fake_log_lines;
 static uint64_t count_set_at;
+
+struct fake_cpuid fake_cpuid;
+
+struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    const struct fake_cpuid *f = &fake_cpuid;
+    struct cpuid_regs r = { 0 };
+
+    switch (leaf) {
+    case 0:
+        r.a = f->max_leaf;
+        break;
+    case 1:
+        r.c = f->is_virtual ? 1u << 31 : 0;
+        break;
+    case 0x15:
+        r = (struct cpuid_regs){ f->leaf15[0], f->leaf15[1], f->leaf15[2], 0 };
+        break;
+    case 0x16:
+        r.a = f->leaf16;
+        break;
+    case 0x40000000:
+        r.a = f->max_virtual;
+        if (f->signature != NULL) {
+            memcpy(&r.b, f->signature, 12);
+        }
+        break;
+    case 0x40000010:
+        r.a = f->hv_tsc_khz;
+        break;
+    default:
+        break;
+    }
+    return r;
+}
 
 uint64_t rdtsc(void)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/fake.h"
 
+#include <cpuid.h>
+
 #include "sys/log.h"
 #include "x86/features.h"
 #include "x86/insn.h"
@@ -14,8 +16,27 @@ uint64_t fake_cr3, fake_cr4;
 unsigned int fake_cr3_loads, fake_cr4_loads, fake_invlpgs;
 uint64_t fake_invlpg_va;
 
+const struct fake_leaf *fake_leaves;
+size_t fake_nr_leaves;
+
+struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_regs r = { 0 };
+
+    if (fake_leaves == NULL) {
+        __cpuid_count(leaf, subleaf, r.a, r.b, r.c, r.d);
+    }
+    for (size_t i = 0; fake_leaves != NULL && i < fake_nr_leaves; i++) {
+        if (fake_leaves[i].leaf == leaf && fake_leaves[i].subleaf == subleaf) {
+            r = fake_leaves[i].regs;
+        }
+    }
+    return r;
+}
+
 void fake_reset(void)
 {
+    fake_leaves = NULL;
     host_cpu = (struct cpu){ .percpu_offset = 1 };
     fake_cr3 = fake_cr4 = fake_invlpg_va = 0;
     fake_cr3_loads = fake_cr4_loads = fake_invlpgs = 0;
