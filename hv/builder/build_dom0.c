@@ -24,6 +24,7 @@
 #include "mm/phys.h"
 #include "pv/hypercall_page.h"
 #include "pv/mmu.h"
+#include "pv/pv.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
 #include "sys/options.h"
@@ -310,8 +311,7 @@ static int __init start_vcpu(struct making *b)
     v->regs.ss = FLAT_KERNEL_SS;
     v->regs.rflags = RFLAGS_START;
     v->in_kernel = 1;
-    v->pv.dr[6] = DR6_DEFAULT;
-    v->pv.dr[7] = DR7_DEFAULT;
+    pv_reset_registers(v);
     for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
         b->d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     }

@@ -117,8 +117,9 @@ static long set_xstate(struct vcpu *v, const uint64_t *buffer, size_t bytes)
     vcpu_unpause(v);
     if (rc != 0) {
         log_warn("d%u: vCPU %u cannot have %lu bytes of FPU state with components %#lx of %#lx; "
-                 "this machine has %#lx",
-                 v->domain->id, v->id, x.bytes, x.xcr0, x.xcr0_accum, fpu_xcr0_allowed());
+                 "this machine has %#lx, and CPUID shows it %#lx",
+                 v->domain->id, v->id, x.bytes, x.xcr0, x.xcr0_accum, fpu_xcr0_allowed(),
+                 pv_cpuid_xcr0(v));
     }
     return rc;
 }

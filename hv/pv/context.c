@@ -290,6 +290,15 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
     }
 }
 
+/* XCR0: a kernel that does not save AVX state must not have processes that find AVX on. */
+void pv_reset_registers(struct vcpu *v)
+{
+    v->pv.xcr0 = fpu_xcr0_allowed() & (XCR0_X87 | XCR0_SSE);
+    v->pv.dr[6] = DR6_DEFAULT;
+    v->pv.dr[7] = DR7_DEFAULT;
+    fpu_area_reset(v->fpu);
+}
+
 /*
  * Of a first state; later ones leave what the context does not tell of.
  *
@@ -300,8 +309,7 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
  */
 static void set_beginning(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    v->pv.xcr0 = fpu_xcr0_allowed() & XCR0_X87;
-    fpu_area_reset(v->fpu);
+    pv_reset_registers(v);
     v->exit_work = 0;
     v->time_generation = 0;
     if (v->id == 0) {

@@ -58,6 +58,18 @@ static const uint32_t shown_7d0 =
     SHOW(AVX512_4VNNIW) | SHOW(AVX512_4FMAPS) | SHOW(FSRM) | SHOW(MD_CLEAR) | SHOW(SERIALIZE);
 static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
 
+/* What cannot be used without AVX, or without the registers of AVX-512 (SDM vol. 1, 14.3 and 15.2).
+ */
+static const uint32_t avx_1c = SHOW(AVX) | SHOW(FMA) | SHOW(F16C);
+static const uint32_t avx_e1c = SHOW(XOP) | SHOW(FMA4);
+static const uint32_t avx512_7b0 = SHOW(AVX512F) | SHOW(AVX512DQ) | SHOW(AVX512_IFMA) |
+                                   SHOW(AVX512PF) | SHOW(AVX512ER) | SHOW(AVX512CD) |
+                                   SHOW(AVX512BW) | SHOW(AVX512VL);
+static const uint32_t avx512_7c0 = SHOW(AVX512_VBMI) | SHOW(AVX512_VBMI2) | SHOW(AVX512_VNNI) |
+                                   SHOW(AVX512_BITALG) | SHOW(AVX512_VPOPCNTDQ);
+static const uint32_t avx512_7d0 = SHOW(AVX512_4VNNIW) | SHOW(AVX512_4FMAPS);
+static const uint32_t avx_7c0 = SHOW(VAES) | SHOW(VPCLMULQDQ);
+
 /* What AMD's leaf 0x80000001 repeats of leaf 1: bits 0-9, 12-17, 23 and 24 (APM vol. 3, E.4.2). */
 #define E1D_REPEATED  0x0183f3ffu
 #define LEAF_MAX      0xdu
@@ -65,7 +77,10 @@ static const uint32_t shown_e8b = SHOW(CLZERO) | SHOW(RSTR_FP_ERR_PTRS);
 #define XEN_LEAF_MAX  (XEN_CPUID_FIRST_LEAF + 5)
 #define E7D_INVARIANT (1u << 8)
 #define CORES         0xf0ffu /* leaf 0x80000008: how many, and how wide their numbers are */
+#define PHYS_BITS     0x00ffu /* likewise: width of physical addresses */
+#define LINEAR_BITS   48u     /* of four levels of page tables */
 #define OSXSAVE       (1u << 27)
+#define XSTATE_ALIGNS 2u /* leaf 0xd: the component begins at a multiple of 64 when compacted */
 
 /* SYSENTER is Intel's in 64-bit mode; the hardware domain asks for the MTRRs by platform_op. */
 static uint32_t shown_basic(const struct vcpu *v)
@@ -79,13 +94,22 @@ static void leaf_features(const struct vcpu *v, uint32_t out[4])
     out[B] = (out[B] & 0x0000ffff) | v->id << 25;
     out[B] |= (out[D] & SHOW(HTT)) ? min(v->domain->max_vcpus, 255u) << 16 : 0;
     out[C] = (out[C] & shown_1c) | SHOW(HYPERVISOR);
-    if (out[C] & SHOW(XSAVE)) {
-        out[C] |= OSXSAVE;
+    out[C] |= out[C] & SHOW(XSAVE) ? OSXSAVE : 0;
+    if (!(out[C] & SHOW(XSAVE)) || !(out[C] & SHOW(AVX)) || !(fpu_xcr0_allowed() & XCR0_YMM)) {
+        out[C] &= ~avx_1c;
     }
     out[D] &= shown_basic(v);
 }
 
-static void leaf_structured(uint32_t subleaf, uint32_t out[4])
+static bool has_avx(const struct vcpu *v)
+{
+    uint32_t out[4];
+
+    pv_cpuid_of(v, 1, 0, out);
+    return out[C] & SHOW(AVX);
+}
+
+static void leaf_structured(const struct vcpu *v, uint32_t subleaf, uint32_t out[4])
 {
     if (subleaf != 0) {
         out[A] = out[B] = out[C] = out[D] = 0;
@@ -95,24 +119,57 @@ static void leaf_structured(uint32_t subleaf, uint32_t out[4])
     out[B] &= shown_7b0;
     out[C] &= shown_7c0;
     out[D] &= shown_7d0;
+    if (!has_avx(v)) {
+        out[B] &= ~SHOW(AVX2);
+        out[C] &= ~avx_7c0;
+    }
+    if (!(out[B] & SHOW(AVX2)) || !(out[B] & SHOW(AVX512F)) ||
+        !(fpu_xcr0_allowed() & XCR0_AVX512)) {
+        out[B] &= ~avx512_7b0;
+        out[C] &= ~avx512_7c0;
+        out[D] &= ~avx512_7d0;
+    }
 }
 
-/* The processor's answer for the state components that the FPU code can keep. */
-static void leaf_xstate(uint32_t subleaf, uint32_t out[4])
+uint64_t pv_cpuid_xcr0(const struct vcpu *v)
 {
-    uint64_t mask = fpu_xcr0_allowed();
+    uint64_t xcr0 = XCR0_X87 | XCR0_SSE;
+    uint32_t out[4];
+
+    pv_cpuid_of(v, 1, 0, out);
+    if (!(out[C] & SHOW(XSAVE))) {
+        return 0;
+    }
+    xcr0 |= out[C] & SHOW(AVX) ? XCR0_YMM : 0;
+    pv_cpuid_of(v, 7, 0, out);
+    return xcr0 | (out[B] & SHOW(AVX512F) ? XCR0_AVX512 : 0);
+}
+
+/*
+ * The state components of the features that are shown (SDM vol. 1, 13.2).  The
+ * processor's own sizes are those for the XCR0 in force here and now, which
+ * may be another vCPU's.
+ */
+static void leaf_xstate(const struct vcpu *v, uint32_t subleaf, uint32_t out[4])
+{
+    uint64_t mask = pv_cpuid_xcr0(v), xcr0 = v->pv.xcr0 & mask;
 
     if (mask == 0) {
         out[A] = out[B] = out[C] = out[D] = 0;
     } else if (subleaf == 0) {
-        out[A] &= (uint32_t)mask;
-        out[C] = (uint32_t)fpu_area_bytes();
-        out[D] &= (uint32_t)(mask >> 32);
+        out[A] = (uint32_t)mask;
+        out[B] = (uint32_t)fpu_bytes_of(xcr0);
+        out[C] = (uint32_t)fpu_bytes_of(mask);
+        out[D] = (uint32_t)(mask >> 32);
     } else if (subleaf == 1) {
         out[A] &= shown_da1;
-        out[B] = out[C] = out[D] = 0;
+        out[B] = out[A] & SHOW(XSAVEC) ? (uint32_t)fpu_compacted_bytes_of(xcr0) : 0;
+        out[C] = out[D] = 0;
     } else if (subleaf >= 63 || !(mask >> subleaf & 1)) {
         out[A] = out[B] = out[C] = out[D] = 0;
+    } else {
+        out[C] &= XSTATE_ALIGNS;
+        out[D] = 0;
     }
 }
 
@@ -129,10 +186,10 @@ static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, ui
     case 4:
         break;
     case 7:
-        leaf_structured(subleaf, out);
+        leaf_structured(v, subleaf, out);
         break;
     case 0xd:
-        leaf_xstate(subleaf, out);
+        leaf_xstate(v, subleaf, out);
         break;
     default:
         out[A] = out[B] = out[C] = out[D] = 0;
@@ -148,6 +205,9 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
         break;
     case 0x80000001:
         out[C] &= shown_e1c;
+        if (out[C] & avx_e1c && !has_avx(v)) {
+            out[C] &= ~avx_e1c;
+        }
         out[D] &=
             shown_e1d | (cpu_features.vendor == VENDOR_AMD ? shown_basic(v) & E1D_REPEATED : 0);
         break;
@@ -158,7 +218,7 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
         out[D] &= E7D_INVARIANT;
         break;
     case 0x80000008:
-        out[A] &= 0xffff;
+        out[A] = (out[A] & PHYS_BITS) | LINEAR_BITS << 8;
         out[B] &= shown_e8b;
         out[C] = cpu_features.vendor == VENDOR_AMD ? out[C] & CORES : 0;
         out[D] = 0;
@@ -239,9 +299,6 @@ const struct pv_cpuid_word pv_cpuid_words[PV_CPUID_WORDS] = {
     { 7, 1, D }, { 0, 0, A },          { 0, 0, A },          { 0x80000021, 0, C },
 };
 
-#define WORD_1C      1u
-#define NOT_FEATURES (OSXSAVE | SHOW(HYPERVISOR)) /* in that word: they say how it is now */
-
 int pv_cpuid_limit(struct domain *d, uint32_t leaf, uint32_t subleaf, const uint32_t regs[4])
 {
     if (d->cpuid_limits == NULL) {
@@ -255,12 +312,14 @@ int pv_cpuid_limit(struct domain *d, uint32_t leaf, uint32_t subleaf, const uint
         const struct pv_cpuid_word *w = &pv_cpuid_words[i];
 
         if (w->leaf != 0 && w->leaf == leaf && w->subleaf == subleaf) {
-            d->cpuid_limits[i] = regs[w->reg] | (i == WORD_1C ? NOT_FEATURES : 0);
+            d->cpuid_limits[i] = regs[w->reg];
         }
     }
     return 0;
 }
 
+/* Before anything is derived from features: what depends on one that was taken away goes with it.
+ */
 static void apply_limits(const uint32_t *limits, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     for (unsigned int i = 0; i < PV_CPUID_WORDS; i++) {
@@ -272,26 +331,34 @@ static void apply_limits(const uint32_t *limits, uint32_t leaf, uint32_t subleaf
     }
 }
 
-void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+/* The processor's answer; a leaf beyond its last one has none (Intel's give that of the last). */
+static void native_leaf(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-    struct cpuid_regs r;
+    struct cpuid_regs r = { 0 };
 
-    if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_LEAF_MAX - XEN_CPUID_FIRST_LEAF) {
-        abi_leaf(v, leaf, subleaf, out);
-        return;
+    if (leaf <= (leaf >> 31 ? cpu_features.max_ext_leaf : cpu_features.max_leaf)) {
+        r = cpuid(leaf, subleaf);
     }
-    r = cpuid(leaf, subleaf);
     out[A] = r.a;
     out[B] = r.b;
     out[C] = r.c;
     out[D] = r.d;
+}
+
+void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_LEAF_MAX - XEN_CPUID_FIRST_LEAF) {
+        abi_leaf(v, leaf, subleaf, out);
+        return;
+    }
+    native_leaf(leaf, subleaf, out);
+    if (v->domain->cpuid_limits != NULL) {
+        apply_limits(v->domain->cpuid_limits, leaf, subleaf, out);
+    }
     if (leaf < 0x40000000) {
         basic_leaf(v, leaf, subleaf, out);
     } else {
         extended_leaf(v, leaf, out);
-    }
-    if (v->domain->cpuid_limits != NULL) {
-        apply_limits(v->domain->cpuid_limits, leaf, subleaf, out);
     }
 }
 

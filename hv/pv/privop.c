@@ -157,7 +157,12 @@ static int do_xsetbv(struct emul_ctxt *c, uint32_t index, uint64_t val)
 {
     struct vcpu *v = c->opaque;
 
-    if (index != 0 || !fpu_xcr0_is_valid(val)) {
+    uint64_t shown = pv_cpuid_xcr0(v);
+
+    if (shown == 0) {
+        return emul_fault(c, VEC_UD, 0);
+    }
+    if (index != 0 || !fpu_xcr0_is_valid(val) || (val & ~shown)) {
         return emul_fault(c, VEC_GP, 0);
     }
     v->pv.xcr0 = val;

@@ -73,6 +73,12 @@ int must_check pv_set_debugreg(struct vcpu *v, unsigned int reg, uint64_t value)
 /* What CPUID answers @v. */
 void pv_cpuid_of(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
+/* What a vCPU's FPU, XCR0 and debug registers hold when its first context is set. */
+void pv_reset_registers(struct vcpu *v);
+
+/* State components that @v may switch on: those of the features that CPUID shows it; 0: none. */
+uint64_t pv_cpuid_xcr0(const struct vcpu *v);
+
 /* The words of features, in the order of <xen/arch-x86/cpufeatureset.h>, and where CPUID has them;
  * leaf 0: an MSR, which no guest sees. */
 #define PV_CPUID_WORDS 19u
@@ -119,7 +125,8 @@ struct pv_xstate {
 };
 /* xcr0_accum for @v's area; 0: there is no XSAVE here. */
 uint64_t pv_xstate_components(const struct vcpu *v);
-/* -EINVAL: not components of this machine, or not their size or form. */
+/* -EINVAL: components that this machine lacks, or an XCR0 that CPUID does not show @v; or not their
+ * size or form. */
 int must_check pv_xstate_set(struct vcpu *v, const struct pv_xstate *x);
 
 /* MSRs that are not as at a processor's start, at most PV_MSRS_MAX; returns how many. */

@@ -107,7 +107,7 @@ uint64_t pv_xstate_components(const struct vcpu *v)
 int pv_xstate_set(struct vcpu *v, const struct pv_xstate *x)
 {
     if (!fpu_xcr0_is_valid(x->xcr0) || !fpu_xcr0_is_valid(x->xcr0_accum) ||
-        (x->xcr0 & ~x->xcr0_accum)) {
+        (x->xcr0 & ~x->xcr0_accum) || (x->xcr0 & ~pv_cpuid_xcr0(v))) {
         return -EINVAL;
     }
     if (x->bytes < fpu_bytes_of(x->xcr0_accum) ||

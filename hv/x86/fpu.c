@@ -19,15 +19,17 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 
-#define FXSAVE_BYTES  512u
-#define HEADER_OFFSET 512u /* of the XSAVE header: XSTATE_BV, XCOMP_BV, reserved */
-#define HEADER_BYTES  64u
-#define FCW_INITIAL   0x037fu
-#define MXCSR_OFFSET  24u
-#define MXCSR_INITIAL 0x1f80u
-#define X87_REGISTERS 32u
-#define XMM_REGISTERS 160u
-#define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_AVX512)
+#define FXSAVE_BYTES     512u
+#define HEADER_OFFSET    512u /* of the XSAVE header: XSTATE_BV, XCOMP_BV, reserved */
+#define HEADER_BYTES     64u
+#define COMPONENT_ALIGNS 2u /* CPUID leaf 0xd, ECX: begins at a multiple of 64 when compacted */
+#define FCW_INITIAL      0x037fu
+#define MXCSR_OFFSET     24u
+#define MXCSR_INITIAL    0x1f80u
+#define X87_REGISTERS    32u
+#define XMM_REGISTERS    160u
+#define CPUID_1C_AVX     (1u << 28)
+#define CPUID_7B_AVX512F (1u << 16)
 
 /* Constant after fpu_init(). */
 static uint64_t allowed; /* components; 0: FXSAVE only */
@@ -43,13 +45,25 @@ static void fxsave(void *area)
     __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
 }
 
+/* Emulators list components of features that they lack. */
+static __init uint64_t components_used(void)
+{
+    uint64_t used = XCR0_X87 | XCR0_SSE;
+
+    used |= cpuid(1, 0).c & CPUID_1C_AVX ? XCR0_YMM : 0;
+    if (cpu_features.max_leaf >= 7 && cpuid(7, 0).b & CPUID_7B_AVX512F) {
+        used |= XCR0_AVX512;
+    }
+    return used;
+}
+
 __init void fpu_init(void)
 {
     area_bytes = FXSAVE_BYTES;
     if (cpu_has(FEATURE_XSAVE)) {
         struct cpuid_regs r = cpuid(0xd, 0);
 
-        allowed = ((uint64_t)r.d << 32 | r.a) & XCR0_KNOWN;
+        allowed = ((uint64_t)r.d << 32 | r.a) & components_used();
         if ((allowed & XCR0_AVX512) != XCR0_AVX512 || !(allowed & XCR0_YMM)) {
             allowed &= ~(uint64_t)XCR0_AVX512;
         }
@@ -123,6 +137,21 @@ size_t fpu_bytes_of(uint64_t xcr0)
             struct cpuid_regs r = cpuid(0xd, i);
 
             bytes = max(bytes, (size_t)r.b + r.a);
+        }
+    }
+    return bytes;
+}
+
+size_t fpu_compacted_bytes_of(uint64_t xcr0)
+{
+    size_t bytes = HEADER_OFFSET + HEADER_BYTES;
+
+    for (unsigned int i = 2; i < 63; i++) {
+        if (xcr0 >> i & 1) {
+            struct cpuid_regs r = cpuid(0xd, i);
+
+            bytes = r.c & COMPONENT_ALIGNS ? (bytes + 63) & ~(size_t)63 : bytes;
+            bytes += r.a;
         }
     }
     return bytes;

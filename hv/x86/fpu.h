@@ -24,8 +24,10 @@ void fpu_area_reset(void *area);
 
 /* Components that @area does not hold in their initial state. */
 uint64_t fpu_area_components(const void *area);
-/* What the components @xcr0, a valid value, take in an area. */
+/* Bytes that the components @xcr0, a valid value, take in an area; in the standard form, and in the
+ * compacted one, which XSAVEC writes (SDM vol. 1, 13.4). */
 size_t fpu_bytes_of(uint64_t xcr0);
+size_t fpu_compacted_bytes_of(uint64_t xcr0);
 /*
  * Make @from, @bytes long, which another machine may have saved, the contents
  * of @area.  -EINVAL: it has components beyond @xcr0, or is not in the standard form.

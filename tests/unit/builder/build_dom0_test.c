@@ -26,6 +26,7 @@
 #include "mm/m2p.h"
 #include "mm/phys.h"
 #include "pv/mmu.h"
+#include "pv/pv.h"
 #include "sys/boot_info.h"
 #include "sys/log.h"
 #include "sys/options.h"
@@ -254,6 +255,7 @@ void unpack_leave(const struct unpack_cpu_state *saved)
 /* --- what pinning checks --- */
 
 static mfn_t pinned, loaded;
+static const struct vcpu *registers_reset_of;
 static uint8_t *table_level; /* by frame */
 static unsigned int restarts;
 
@@ -305,6 +307,11 @@ int mmu_set_kernel_table(struct vcpu *v, mfn_t mfn)
     assert_ptr_equal(v, &vcpus[0]);
     loaded = mfn;
     return 0;
+}
+
+void pv_reset_registers(struct vcpu *v)
+{
+    registers_reset_of = v;
 }
 
 /* --- the tests' own --- */
@@ -426,6 +433,7 @@ static void check_vcpu(const struct vcpu *v)
     assert_int_equal(v->regs.rflags, 0x202);
     assert_int_equal(v->in_kernel, 1);
     assert_true(v->is_initialised && v->is_online);
+    assert_ptr_equal(registers_reset_of, v);
     *at_va(v->regs.rsp - 1) = 1; /* mapped */
     assert_int_equal(pinned.n, loaded.n);
     for (int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
