@@ -79,6 +79,7 @@ static const uint32_t avx_7c0 = SHOW(VAES) | SHOW(VPCLMULQDQ);
 #define CORES         0xf0ffu /* leaf 0x80000008: how many, and how wide their numbers are */
 #define PHYS_BITS     0x00ffu /* likewise: width of physical addresses */
 #define LINEAR_BITS   48u     /* of four levels of page tables */
+#define APIC_ID       0xff000000u
 #define OSXSAVE       (1u << 27)
 #define XSTATE_ALIGNS 2u /* leaf 0xd: the component begins at a multiple of 64 when compacted */
 
@@ -89,10 +90,14 @@ static uint32_t shown_basic(const struct vcpu *v)
            (v->domain->is_hardware ? SHOW(MTRR) : 0);
 }
 
+/*
+ * The APIC id is 0 on every vCPU, as 4.17 shows it: a vCPU moves between
+ * processors, and the other leaves describe the machine's cores and threads,
+ * among which a number of ours would put vCPUs at places that are not theirs.
+ */
 static void leaf_features(const struct vcpu *v, uint32_t out[4])
 {
-    out[B] = (out[B] & 0x0000ffff) | v->id << 25;
-    out[B] |= (out[D] & SHOW(HTT)) ? min(v->domain->max_vcpus, 255u) << 16 : 0;
+    out[B] &= ~APIC_ID;
     out[C] = (out[C] & shown_1c) | SHOW(HYPERVISOR);
     out[C] |= out[C] & SHOW(XSAVE) ? OSXSAVE : 0;
     if (!(out[C] & SHOW(XSAVE)) || !(out[C] & SHOW(AVX)) || !(fpu_xcr0_allowed() & XCR0_YMM)) {

@@ -20,8 +20,19 @@ done
 """
 
 
+# What the kernel reports as an error or worse.
+COMPLAINTS = r"""
+dmesg -r | grep '^<[0-3]>' | sed 's/^/complaint: /'
+"""
+
+
 def report(text, key):
     return int(re.search(rf"^{key}: (\d+)$", text, re.M)[1])
+
+
+def assert_clean(text):
+    """dom0's log has no errors; @text is what a script with COMPLAINTS printed."""
+    assert not re.findall("^complaint: .*", text, re.M), text
 
 
 @pytest.mark.parametrize("smp", [pytest.param(1, marks=full), pytest.param(2, marks=full), 4,
@@ -39,6 +50,23 @@ def test_more_vcpus_than_cpus(tmp_path):
     assert report(text, "cpus") == 4
     for cpu in range(4):
         assert f"used: {cpu}\n" in text
+
+
+@pytest.mark.parametrize("cpu, smp", [
+    ("Nehalem", "4,sockets=2,cores=1,threads=2"),
+    pytest.param("Nehalem", "8,sockets=2,cores=2,threads=2", marks=full),
+    pytest.param("Haswell", "6,sockets=1,cores=3,threads=2", marks=full),
+    pytest.param("EPYC", "4,sockets=1,cores=2,threads=2", marks=full),
+    # Sparse APIC ids: three cores take two bits.
+    pytest.param("qemu64", "6,sockets=2,cores=3,threads=1", marks=full),
+    pytest.param("Skylake-Server", "3,sockets=3,cores=1,threads=1", marks=full),
+    pytest.param("max", "8,sockets=2,dies=2,cores=1,threads=2", marks=full),
+])
+def test_topologies(tmp_path, cpu, smp):
+    """Threads, sockets, and APIC ids with gaps: the kernel finds no contradiction in them."""
+    text, _ = run_script(tmp_path, REPORT + COMPLAINTS, cpu=cpu, smp=smp)
+    assert report(text, "cpus") == int(smp.split(",")[0])
+    assert_clean(text)
 
 
 @full

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CPUID: fields that depend on other state agree with that state, on each vCPU:
- * features with each other, the sizes of leaf 0xd with XCR0; and what CPUID
- * shows can be used.
+ * features with each other, the sizes of leaf 0xd with XCR0, the place of a
+ * vCPU among cores and threads; and what CPUID shows can be used.
  */
 #include "lib/hypercall.h"
 
@@ -73,6 +73,24 @@ static void use_xsave(void)
 
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | CR4_OSXSAVE));
+}
+
+static void check_place(void *arg)
+{
+    (void)arg;
+    EXPECT(cpuid(1, 0).b >> 24, 0);
+    EXPECT(cpuid(1, 0).b >> 16 & 0xff, native(1).b >> 16 & 0xff);
+    EXPECT(cpuid(0xb, 0).b, 0);
+    EXPECT(cpuid(0x8000001e, 0).a, 0);
+}
+
+TEST(no_vcpu_has_the_place_of_the_cpu_that_runs_it)
+{
+    for (unsigned int id = 1; id < cpu_count(); id++) {
+        EXPECT(cpu_start(id, check_place, NULL), 0);
+        cpu_wait_down(id);
+    }
+    check_place(NULL);
 }
 
 static void check_first_xcr0(void *arg)

@@ -238,6 +238,16 @@ static void a_feature_without_its_component_is_not_shown(void **state)
     assert_int_equal(ask(7, 0, B) & (AVX2 | AVX512F), 0);
 }
 
+/* As 4.17 does it: Linux takes each vCPU for a core of its own. */
+static void no_vcpu_has_the_place_of_the_cpu_that_runs_it(void **state)
+{
+    assert_int_equal(ask(1, 0, B), 0x00040800);
+    v.id = 3;
+    assert_int_equal(ask(1, 0, B), 0x00040800);
+    assert_int_equal(ask(0xb, 0, B) | ask(0xb, 0, D), 0);
+    assert_int_equal(ask(0x8000001e, 0, A) | ask(0x8000001e, 0, B), 0);
+}
+
 static void linear_addresses_have_the_width_of_four_levels(void **state)
 {
     assert_int_equal(ask(0x80000008, 0, A), 0x302e);
@@ -264,6 +274,7 @@ int main(void)
         T(features_go_with_the_one_that_they_need),
         T(listed_components_without_their_feature_are_not_used),
         T(a_feature_without_its_component_is_not_shown),
+        T(no_vcpu_has_the_place_of_the_cpu_that_runs_it),
         T(linear_addresses_have_the_width_of_four_levels),
         T(leaves_beyond_the_last_are_empty),
     };
