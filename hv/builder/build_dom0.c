@@ -14,6 +14,7 @@
 
 #include "builder/dom0.h"
 #include "builder/dom0_memory.h"
+#include "builder/dom0_size.h"
 #include "builder/rights.h"
 #include "builder/start_info.h"
 #include "builder/unpack.h"
@@ -113,13 +114,12 @@ static uint64_t __init module_pages(void)
 static int __init plan(struct making *b)
 {
     const struct boot_module *initrd = initrd_module();
-    uint64_t total = pages_nr_total();
     uint64_t avail = pages_nr_free() + module_pages() + (b->unpacked.len_bytes >> PAGE_SHIFT);
     uint64_t nr_pages;
 
-    nr_pages = dom0_memory_pages(total, avail);
+    nr_pages = dom0_memory_pages(avail);
     spin_lock(&b->d->page_lock);
-    b->d->max_pages = dom0_memory_max_pages(total, nr_pages);
+    b->d->max_pages = dom0_memory_max_pages(avail);
     spin_unlock(&b->d->page_lock);
     return dom0_plan(&b->layout, &b->img, nr_pages, initrd ? initrd->len_bytes : 0, b->err);
 }

@@ -15,45 +15,10 @@
 #include "mm/page_alloc.h"
 #include "mm/phys.h"
 #include "sys/log.h"
-#include "sys/options.h"
-
-/* What dom0 leaves by default: a sixteenth of the machine, within bounds. */
-#define RESERVE_SHARE     16u
-#define RESERVE_MAX_PAGES (128ull << 20 >> PAGE_SHIFT)
-/* What it leaves even if dom0_mem= wants it all: the page allocator keeps 16 MiB for devices. */
-#define RESERVE_MIN_PAGES (20ull << 20 >> PAGE_SHIFT)
 
 static_assert(P2M_CHUNK_PFNS == M2P_PIECE_BYTES / sizeof(uint64_t), "runs end at both");
 static_assert(1ull << PAGE_ORDER_MAX <= M2P_PIECE_BYTES / sizeof(uint64_t),
               "a block lies in one piece of the M2P table");
-
-static uint64_t __init option_pages(const struct option_memory *m, uint64_t total_pages,
-                                    uint64_t otherwise)
-{
-    return option_memory_bytes(m, total_pages << PAGE_SHIFT, otherwise << PAGE_SHIFT) >> PAGE_SHIFT;
-}
-
-uint64_t __init dom0_memory_pages(uint64_t total_pages, uint64_t avail_pages)
-{
-    uint64_t reserve = min(max(total_pages / RESERVE_SHARE, RESERVE_MIN_PAGES), RESERVE_MAX_PAGES);
-    uint64_t most = avail_pages - min(avail_pages, RESERVE_MIN_PAGES);
-    uint64_t pages =
-        option_pages(&hv_options.dom0_mem, total_pages, avail_pages - min(avail_pages, reserve));
-
-    pages = min(pages, option_pages(&hv_options.dom0_mem_max, total_pages, ~0ull >> PAGE_SHIFT));
-    pages = max(pages, option_pages(&hv_options.dom0_mem_min, total_pages, 0));
-    if (pages > most) {
-        log_warn("dom0_mem= asks for %lu KiB, dom0 gets the %lu KiB there are",
-                 pages << (PAGE_SHIFT - 10), most << (PAGE_SHIFT - 10));
-        pages = most;
-    }
-    return pages;
-}
-
-uint64_t __init dom0_memory_max_pages(uint64_t total_pages, uint64_t nr_pages)
-{
-    return max(option_pages(&hv_options.dom0_mem_max, total_pages, UINT32_MAX), nr_pages);
-}
 
 static uint64_t *__init p2m_entry(const struct dom0_memory *m, uint64_t pfn)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dom0's memory while it is built: how much there is to be, its frames, and
+ * dom0's memory while it is built: its frames, and
  * the list of them (p2m), which lies in dom0's own memory and is written
  * where it lies.
  */
@@ -22,16 +22,6 @@ struct dom0_memory {
     uint64_t nr_chunks;
     unsigned int max_order; /* blocks larger than that are not to be had any more */
 };
-
-/*
- * How many pages dom0 gets by the command line, when @avail_pages could be
- * given to it; what it leaves is for ourselves, other domains and devices
- * that reach low memory only.
- */
-uint64_t dom0_memory_pages(uint64_t total_pages, uint64_t avail_pages);
-
-/* The most pages it may have later. */
-uint64_t dom0_memory_max_pages(uint64_t total_pages, uint64_t nr_pages);
 
 /* Allocate the list.  -ENOMEM. */
 int must_check dom0_memory_begin(struct dom0_memory *m, struct domain *d,

@@ -45,8 +45,7 @@ static unsigned int digit_of(char c)
     return c >= 'a' && c <= 'f' ? (unsigned int)(c - 'a') + 10 : 99;
 }
 
-/* The number at *@text, which moves behind it; false if there is none or it is too big. */
-static bool take_number(const char **text, uint64_t *value)
+bool cmdline_number(const char **text, uint64_t *value)
 {
     const char *s = *text;
     unsigned int base = 10;
@@ -55,6 +54,8 @@ static bool take_number(const char **text, uint64_t *value)
     if (s[0] == '0' && (s[1] | 0x20) == 'x') {
         base = 16;
         s += 2;
+    } else if (s[0] == '0') {
+        base = 8;
     }
     if (digit_of(*s) >= base) {
         return false;
@@ -74,7 +75,7 @@ bool cmdline_uint(const char *text, uint64_t *value)
 {
     uint64_t n;
 
-    if (!take_number(&text, &n) || *text) {
+    if (!cmdline_number(&text, &n) || *text) {
         return false;
     }
     *value = n;
@@ -88,7 +89,7 @@ __init bool cmdline_size(const char *text, uint64_t *bytes)
     unsigned int shift = 10;
     uint64_t n;
 
-    if (!take_number(&text, &n)) {
+    if (!cmdline_number(&text, &n)) {
         return false;
     }
     if (*text) {

@@ -9,7 +9,7 @@
 
 enum cmdline_type {
     CMDLINE_BOOL, /* bool; `name`, `no-name`, `name=` yes no on off true false enable disable 1 0 */
-    CMDLINE_UINT, /* uint32_t between min and max; decimal, or hexadecimal after 0x */
+    CMDLINE_UINT, /* uint32_t between min and max; decimal, hexadecimal after 0x, octal after 0 */
     CMDLINE_SIZE, /* uint64_t bytes between min and max; suffix B K M G T, none is K */
     CMDLINE_STRING,    /* char[max], max being its size */
     CMDLINE_CUSTOM,    /* @parse decides */
@@ -40,6 +40,10 @@ const char *cmdline_for_kernel(const char *line);
 bool cmdline_bool(const char *text, bool *value);
 bool cmdline_uint(const char *text, uint64_t *value);
 bool cmdline_size(const char *text, uint64_t *bytes);
+
+/* The number at the start of *@text, which moves behind it; false, and nothing stored, if there is
+ * none or it does not fit. */
+bool cmdline_number(const char **text, uint64_t *value);
 
 /*
  * For custom options that are lists: copy the next of the items of *@list,

@@ -67,10 +67,10 @@ static void tell_conswitch(char *value, size_t size)
     format_string(value, size, "%c%s", hv_options.conswitch, hv_options.conswitch_stay ? "x" : "");
 }
 
-/* `512M`, `25%`, `1G+10%`; with a minus before it: all of the machine's but so much. */
+/* `512M`, `25%`, `1G+10%`; with a minus before it: what dom0 does not get. */
 static __init bool parse_memory(const char *text, struct option_memory *memory)
 {
-    struct option_memory m = { .is_set = true, .all_but = text[0] == '-' };
+    struct option_memory m = { .all_but = text[0] == '-' };
     char part[ITEM_MAX];
     const char *plus;
     uint64_t n;
@@ -95,42 +95,58 @@ static __init bool parse_memory(const char *text, struct option_memory *memory)
             return false;
         }
         part[len - 1] = '\0';
-        if (!cmdline_uint(part, &n) || n > 100) {
+        if (!cmdline_uint(part, &n) || n >= 100) {
             return false;
         }
         m.percent = (uint8_t)n;
     }
+    m.is_set = m.bytes || m.percent;
     *memory = m;
     return true;
 }
 
+static __init bool parse_dom0_mem_item(const char *item)
+{
+    if (string_starts(item, "min:")) {
+        return parse_memory(item + 4, &hv_options.dom0_mem_min);
+    }
+    if (string_starts(item, "max:")) {
+        return parse_memory(item + 4, &hv_options.dom0_mem_max);
+    }
+    return parse_memory(item, &hv_options.dom0_mem);
+}
+
+/* Up to the first item that is no amount, as in the hypervisor whose option this is. */
 static __init bool parse_dom0_mem(const char *value)
 {
     char item[ITEM_MAX];
-    bool good = *value;
 
-    while (good && cmdline_next_item(&value, item, sizeof(item))) {
-        if (string_starts(item, "min:")) {
-            good = parse_memory(item + 4, &hv_options.dom0_mem_min);
-        } else if (string_starts(item, "max:")) {
-            good = parse_memory(item + 4, &hv_options.dom0_mem_max);
-        } else {
-            good = parse_memory(item, &hv_options.dom0_mem);
+    if (!*value) {
+        return false;
+    }
+    while (cmdline_next_item(&value, item, sizeof(item))) {
+        if (!parse_dom0_mem_item(item)) {
+            log_warn(
+                "command line: dom0_mem: \"%s\" is no amount of memory below 100%%; it and all "
+                "behind it is skipped",
+                item);
+            break;
         }
     }
-    return good;
+    return true;
 }
 
-__init uint64_t option_memory_bytes(const struct option_memory *m, uint64_t total_bytes,
+__init uint64_t option_memory_bytes(const struct option_memory *m, uint64_t avail_bytes,
                                     uint64_t otherwise)
 {
-    uint64_t bytes = max(m->bytes, total_bytes / 100 * m->percent);
+    uint64_t part = avail_bytes / 100 * m->percent;
+    uint64_t bytes = m->bytes > UINT64_MAX - part ? UINT64_MAX : m->bytes + part;
 
     if (!m->is_set) {
         return otherwise;
     }
     if (m->all_but) {
-        return bytes < total_bytes ? total_bytes - bytes : 0;
+        return bytes < avail_bytes ? avail_bytes - bytes : 0;
     }
     return bytes;
 }

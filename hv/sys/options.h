@@ -4,12 +4,12 @@
 
 #include "lib/compiler.h"
 
-/* An amount of memory, as a part of the machine's and a number of bytes, the larger of both. */
+/* An amount of memory: a number of bytes plus a percentage of the available memory. */
 struct option_memory {
     uint64_t bytes;
     uint8_t percent;
-    bool is_set;
-    bool all_but; /* the machine's less this */
+    bool is_set;  /* the amount was given, and is not 0 */
+    bool all_but; /* the available memory less this */
 };
 
 enum option_reboot {
@@ -66,6 +66,9 @@ struct option_param {
 };
 extern const struct option_param option_params[OPTION_NR_PARAMS];
 
-/* @m of a machine that has @total_bytes; @otherwise if it was not given. */
-uint64_t option_memory_bytes(const struct option_memory *m, uint64_t total_bytes,
+/*
+ * The bytes that @m means where @avail_bytes are available; @otherwise if it was
+ * not given.  A sum that does not fit is UINT64_MAX, a negative difference is 0.
+ */
+uint64_t option_memory_bytes(const struct option_memory *m, uint64_t avail_bytes,
                              uint64_t otherwise);

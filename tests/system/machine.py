@@ -48,13 +48,14 @@ def take_turns(monitor_socket):
 
 
 class Machine:
-    """Runs from `with` to its end; `text` is all that came on the serial line."""
+    """Runs from `with` to its end; `text` is all that came on the serial line, or on what else
+    @console connects to stdio."""
 
     def __init__(self, args, cpu="qemu64,+svm,+npt", memory_mib=512, smp=1, machine="q35",
-                 may_reset=False):
+                 may_reset=False, console=("-serial", "stdio")):
         self.args = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg", "-cpu", cpu,
                      "-smp", str(smp), "-m", str(memory_mib), "-display", "none", "-nodefaults",
-                     "-vga", "std", "-serial", "stdio"] + list(map(str, args))
+                     "-vga", "std", *console] + list(map(str, args))
         if not may_reset:
             self.args.append("-no-reboot")
         self.takes_turns = "-icount" in self.args and str(smp) != "1"

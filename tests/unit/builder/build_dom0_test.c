@@ -2,7 +2,7 @@
 /* sources: hv/builder/build_dom0.c hv/builder/dom0_memory.c hv/builder/start_info.c */
 /* sources: hv/builder/dom0.c hv/builder/image.c hv/builder/elf.c hv/builder/notes.c */
 /* sources: hv/builder/unpack.c hv/pv/hypercall_page.c hv/lib/format.c hv/lib/string.c */
-/* sources: hv/sys/cmdline.c tests/unit/builder/fake_kernel.c */
+/* sources: hv/sys/cmdline.c hv/builder/dom0_size.c tests/unit/builder/fake_kernel.c */
 /* libs: -llzma -lzstd -llz4 -lz */
 /* A whole dom0, built in memory of the test's own by the shipped code. */
 #include <setjmp.h>
@@ -499,9 +499,8 @@ static void dom0_mem_is_kept_within_its_bounds(void **state)
     static const struct {
         uint64_t mem, min_mem, max_mem, pages, max_pages;
     } cases[] = {
-        { 100, 0, 0, 100 << 8, UINT32_MAX },
-        { 100, 120, 150, 120 << 8, 150 << 8 },
-        { 300, 0, 150, 150 << 8, 150 << 8 },
+        { 100, 0, 0, 100 << 8, UINT32_MAX }, { 100, 120, 150, 120 << 8, 150 << 8 },
+        { 300, 0, 150, 150 << 8, 150 << 8 }, { 100, 200, 150, 150 << 8, 150 << 8 },
         { 0, 0, 90, 90 << 8, 90 << 8 },
     };
 

@@ -72,6 +72,8 @@ static void numbers_keep_their_bounds(void **state)
     assert_int_equal(number, 17);
     good("number=0x11 number=0X12");
     assert_int_equal(number, 18);
+    good("number=022");
+    bad("number=08");
     bad("number=1");
     bad("number=101");
     bad("number=12a");

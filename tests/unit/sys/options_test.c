@@ -44,29 +44,56 @@ static void bad(const char *line)
     assert_int_equal(fake_log_nr_lines(), 1);
 }
 
-static void dom0_memory_has_bounds_parts_and_rests(void **state)
+/* The amounts of a host with 1 GiB available; builder/dom0_size_test.c has those of the oracle. */
+static void an_amount_is_a_size_a_part_or_their_sum(void **state)
 {
-    const uint64_t gib = 1ul << 30;
+    const uint64_t mib = 1ul << 20;
+    static const struct {
+        const char *line;
+        uint64_t mib;
+    } cases[] = {
+        { "dom0_mem=512M", 512 },
+        { "dom0_mem=262144", 256 },
+        { "dom0_mem=01000000", 256 },
+        { "dom0_mem=0x10000", 64 },
+        { "dom0_mem=50%", 511 },
+        { "dom0_mem=100M+50%", 611 },
+        { "dom0_mem=1T", 1 << 20 },
+        { "dom0_mem=-256M", 768 },
+        { "dom0_mem=-50%", 512 },
+        { "dom0_mem=-100M+50%", 412 },
+        { "dom0_mem=-2G", 0 },
+        { "dom0_mem=0", 77 },
+        { "dom0_mem=64M dom0_mem=0", 77 },
+        { "dom0_mem=128M,64M", 64 },
+    };
 
-    good("dom0_mem=512M,min:256M,max:1G");
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 4 * gib, 0), gib / 2);
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem_min, 4 * gib, 0), gib / 4);
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem_max, 4 * gib, 0), gib);
-    good("dom0_mem=-1G");
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 4 * gib, 0), 3 * gib);
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, gib / 2, 0), 0);
-    good("dom0_mem=50%");
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 100 * gib, 0), 50 * gib);
-    good("dom0_mem=1G+10%");
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 100 * gib, 0), 10 * gib);
-    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 5 * gib, 0), gib);
-    assert_int_equal(option_memory_bytes(&(struct option_memory){ 0 }, gib, 77), 77);
-    bad("dom0_mem=");
-    bad("dom0_mem=max:");
-    bad("dom0_mem=12X");
-    bad("dom0_mem=101%");
-    bad("dom0_mem=1G+");
-    bad("dom0_mem=+10%");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        good(cases[i].line);
+        assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 1024 * mib, 77 * mib) / mib,
+                         cases[i].mib);
+    }
+    good("dom0_mem=min:1M,max:2M");
+    assert_int_equal(hv_options.dom0_mem_min.bytes, mib);
+    assert_int_equal(hv_options.dom0_mem_max.bytes, 2 * mib);
+    good("dom0_mem=18446744073709551615b+99%");
+    assert_int_equal(option_memory_bytes(&hv_options.dom0_mem, 1024 * mib, 0), UINT64_MAX);
+}
+
+static void what_is_no_amount_ends_the_list(void **state)
+{
+    static const char *const cases[] = {
+        "dom0_mem=",           "dom0_mem=64M,max:",  "dom0_mem=64M,12X",
+        "dom0_mem=64M,100%",   "dom0_mem=64M,1G+",   "dom0_mem=64M,+10%",
+        "dom0_mem=64M,10%+1G", "dom0_mem=64M,1G+10", "dom0_mem=64M,12X,128M",
+        "dom0_mem=64M,1.5G",   "no-dom0_mem",
+    };
+
+    good("dom0_mem=64M");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        bad(cases[i]);
+        assert_int_equal(hv_options.dom0_mem.bytes, 64 << 20);
+    }
 }
 
 static void dom0_vcpus_are_a_number_or_a_range(void **state)
@@ -161,7 +188,8 @@ static void those_that_may_change_later_take_what_they_tell(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dom0_memory_has_bounds_parts_and_rests),
+        cmocka_unit_test(an_amount_is_a_size_a_part_or_their_sum),
+        cmocka_unit_test(what_is_no_amount_ends_the_list),
         cmocka_unit_test(dom0_vcpus_are_a_number_or_a_range),
         cmocka_unit_test(log_levels_have_a_limited_part),
         cmocka_unit_test(those_that_may_change_later_take_what_they_tell),
