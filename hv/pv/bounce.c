@@ -110,7 +110,8 @@ static always_inline void enter_masked(struct vcpu *v, uint64_t handler, bool ma
         r->rflags &= ~(uint64_t)(RFLAGS_AC | RFLAGS_TF | RFLAGS_RF | RFLAGS_VM | RFLAGS_NT);
         r->rsp = sp;
         r->ss = FLAT_KERNEL_SS;
-        r->entry_vector = VEC_SYSCALL; /* rcx and r11 are free: SYSRET may be used */
+        /* rcx and r11 are free: SYSRET may be used. */
+        r->entry_vector = VEC_SYSCALL | VEC_BOUNCED;
     }
 }
 
@@ -241,8 +242,18 @@ void pv_failsafe(struct vcpu *v)
     }
 }
 
+/*
+ * The frames of enter_masked() load on every processor while handlers are
+ * checked when they are set.  Should one fault all the same, a handler for that
+ * fault would be entered by one more such frame, and so on without an end.
+ */
 void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error)
 {
+    if (v->regs.entry_vector & VEC_BOUNCED) {
+        domain_crash(v->domain, "vCPU %u cannot enter its kernel at %#lx (exception %u, %#x)",
+                     v->id, v->regs.rip, vector, error);
+        return;
+    }
     log_guest(v->domain->id, "vCPU %u: return to %#x:%#lx failed (exception %u, %#x)", v->id,
               v->regs.cs, v->regs.rip, vector, error);
     pv_inject(v, vector, error);

@@ -361,18 +361,40 @@ static void set_debug_registers(struct vcpu *v, const struct vcpu_guest_context 
     }
 }
 
-static bool addresses_ok(const struct vcpu_guest_context *c)
+/* Where the guest's kernel would be entered: as the hypercalls that set a single one check it. */
+static bool handlers_ok(const struct vcpu_guest_context *c)
 {
-    return pv_address_ok(c->fs_base) && pv_address_ok(c->gs_base_kernel) &&
-           pv_address_ok(c->gs_base_user) && pv_address_ok(c->event_callback_eip) &&
-           pv_address_ok(c->failsafe_callback_eip) && pv_address_ok(c->syscall_callback_eip);
+    for (unsigned int i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
+        if (!pv_address_ok(c->trap_ctxt[i].address)) {
+            return false;
+        }
+    }
+    return pv_address_ok(c->event_callback_eip) && pv_address_ok(c->failsafe_callback_eip) &&
+           pv_address_ok(c->syscall_callback_eip);
+}
+
+/*
+ * Registers that programs load as they like: any canonical address, the
+ * hypervisor's too, as what pv_context_get() tells must be accepted here.
+ */
+static bool registers_ok(const struct vcpu_guest_context *c)
+{
+    const uint64_t addresses[] = { c->user_regs.rip, c->user_regs.rsp,  c->kernel_sp,
+                                   c->fs_base,       c->gs_base_kernel, c->gs_base_user };
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(addresses); i++) {
+        if (!pv_address_canonical(addresses[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     int rc;
 
-    if (c->gdt_ents > PV_GDT_FRAMES * 512 || !addresses_ok(c) ||
+    if (c->gdt_ents > PV_GDT_FRAMES * 512 || !handlers_ok(c) || !registers_ok(c) ||
         !(c->flags & VGCF_in_kernel || c->ctrlreg[1] != 0)) {
         return -EINVAL;
     }

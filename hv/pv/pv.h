@@ -33,7 +33,11 @@ void pv_sysenter_from_user(struct vcpu *v);
 void pv_deliver_upcall(struct vcpu *v);
 /* v->exit_work is not 0. */
 void pv_exit_slow(struct vcpu *v);
-/* The IRET to the guest faulted: the exception is the guest's, at the instruction returned to. */
+/*
+ * The IRET to the guest faulted: the exception is the guest's, at the instruction returned to.  A
+ * frame by which the guest's kernel was to be entered ends the domain: the next one would fault
+ * too.
+ */
 void pv_iret_fault(struct vcpu *v, unsigned int vector, uint32_t error);
 
 /* ----- for sched_host_ops ----- */
@@ -105,8 +109,11 @@ void pv_set_ts(struct vcpu *v, bool is_set);
  */
 int must_check pv_register_vcpu_info(struct vcpu *v, mfn_t mfn, uint32_t offset);
 
-/* Give @v, which does not run, the processor state @c.  -EINVAL; as mmu.h for its page tables and
- * GDT. */
+/*
+ * Give @v, which does not run, the processor state @c.  -EINVAL: a handler or a callback that is
+ * not canonical or is the hypervisor's; another address that is not canonical.  As mmu.h for its
+ * page tables and GDT.
+ */
 int must_check pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
 
 /* Tell @v's state, which does not run, as pv_context_set() takes it. */
@@ -145,4 +152,10 @@ static inline uint64_t pv_fix_selector(uint64_t sel)
 static inline bool pv_address_ok(uint64_t va)
 {
     return va < 0x0000800000000000ul || va >= HYPERVISOR_VIRT_END;
+}
+
+/* Are bits 47 to 63 of @va equal? */
+static inline bool pv_address_canonical(uint64_t va)
+{
+    return va < 0x0000800000000000ul || va >= HYPERVISOR_VIRT_START;
 }

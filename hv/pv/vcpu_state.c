@@ -14,6 +14,7 @@
 #include "x86/features.h"
 #include "x86/fpu.h"
 #include "x86/msr.h"
+#include "x86/vectors.h"
 
 #define MCG_BANKS 2u           /* machine-check banks that guests are told of */
 #define CR0_SHOWN 0x80050033ul /* PG, AM, WP, NE, ET, MP, PE */
@@ -29,6 +30,7 @@ static uint64_t flags_of(const struct vcpu *v)
 static void get_registers(const struct vcpu *v, struct vcpu_guest_context *c)
 {
     c->user_regs = v->regs;
+    c->user_regs.entry_vector &= ~(uint32_t)VEC_BOUNCED;
     c->user_regs.rflags |= (uint64_t)v->pv.iopl << RFLAGS_IOPL_SHIFT;
     c->user_regs.ds = v->pv.ds;
     c->user_regs.es = v->pv.es;

@@ -27,3 +27,4 @@
 /* Not vectors, but in entry_vector like one: how the guest came in. */
 #define VEC_SYSCALL  0x100 /* SYSCALL; the frame may be left by SYSRET */
 #define VEC_SYSENTER 0x200
+#define VEC_BOUNCED  0x400 /* beside VEC_SYSCALL: the frame enters the guest kernel */
