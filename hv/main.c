@@ -116,7 +116,8 @@ static void begin_to_look(void)
 void (*const softirq_handlers[NR_SOFTIRQS])(void) = {
     [SOFTIRQ_TIMER] = timer_softirq,   [SOFTIRQ_SCHEDULE] = sched_softirq,
     [SOFTIRQ_CALL] = cpu_call_softirq, [SOFTIRQ_CONSOLE] = console_softirq,
-    [SOFTIRQ_DOMAIN] = domain_softirq, [SOFTIRQ_NMI] = pv_nmi_softirq,
+    [SOFTIRQ_DOMAIN] = domain_softirq, [SOFTIRQ_SHUTDOWN] = domain_shutdown_softirq,
+    [SOFTIRQ_NMI] = pv_nmi_softirq,
 };
 
 const struct domain_part *const domain_parts[] = { &memory_part, &pv_part,       &evtchn_part,

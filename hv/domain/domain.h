@@ -68,15 +68,16 @@ struct domain {
     uint32_t pause_by_toolstack; /* [l] */
     bool is_shut_down; /* [l] after SCHEDOP_shutdown or a crash: all vCPUs are paused for good */
     bool is_parked;    /* [a] and they are off their CPUs: others may be told */
-    uint16_t shutdown_code;      /* [l] SHUTDOWN_..., SHUTDOWN_CODE_NONE */
-    xen_domain_handle_t handle;  /* [l] UUID */
-    int64_t time_offset_s;       /* [l] its wall clock is ahead of ours */
-    uint32_t tsc_mode;           /* [t] TSC_MODE_... */
-    uint32_t tsc_incarnation;    /* [t] */
-    bool is_tsc_emulated;        /* [t] */
-    uint32_t tsc_khz;            /* [t] 0: the machine's */
-    uint64_t tsc_start_ns;       /* [t] system time at which its counter was zero */
-    struct watchdogs *watchdogs; /* domain/watchdog.c; NULL: never asked for */
+    struct list_node parking_link; /* [parking_lock] run.c: while it is shut down, yet not parked */
+    uint16_t shutdown_code;        /* [l] SHUTDOWN_..., SHUTDOWN_CODE_NONE */
+    xen_domain_handle_t handle;    /* [l] UUID */
+    int64_t time_offset_s;         /* [l] its wall clock is ahead of ours */
+    uint32_t tsc_mode;             /* [t] TSC_MODE_... */
+    uint32_t tsc_incarnation;      /* [t] */
+    bool is_tsc_emulated;          /* [t] */
+    uint32_t tsc_khz;              /* [t] 0: the machine's */
+    uint64_t tsc_start_ns;         /* [t] system time at which its counter was zero */
+    struct watchdogs *watchdogs;   /* domain/watchdog.c; NULL: never asked for */
 
     struct shared_info *shared_info; /* [c] direct map; frame FRAME_SHARED_RW, owner this domain */
     mfn_t shared_info_mfn;           /* [c] */
@@ -184,10 +185,15 @@ void domain_publish_wallclock(struct domain *d);
 /* @v's run state up to now, as its guest may see it. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *r);
 
-/* SCHEDOP_shutdown, no lock held: park all vCPUs, record @reason, tell dom0; for dom0 itself the
- * machine follows.
+/*
+ * SCHEDOP_shutdown: record @reason and pause all vCPUs, without waiting, from any
+ * context where no lock is held, a context switch included.  When the last vCPU has left
+ * its CPU, is_parked is set and dom0 is notified.  For dom0 itself the machine follows.  If the
+ * current vCPU is one of @d's, it does not run again once this CPU has served its softirqs.
  */
 void domain_shutdown(struct domain *d, uint8_t reason);
+/* For SOFTIRQ_SHUTDOWN: report the domains whose vCPUs have left their CPUs. */
+void domain_shutdown_softirq(void);
 
 /* SCHEDOP_watchdog.  Positive: the number of a new one; -EINVAL, -ENOSPC, -ENOMEM. */
 long must_check domain_watchdog(struct domain *d, uint32_t id, uint32_t timeout_s);
@@ -207,8 +213,8 @@ void domain_get_tsc(const struct domain *d, struct domain_tsc *t);
 uint64_t domain_read_tsc(const struct domain *d);
 struct time_scale domain_tsc_scale(const struct domain *d, uint64_t base_ns);
 
-/* Let a domain that is shut down go on where it was. */
-void domain_resume(struct domain *d);
+/* Let a domain that is shut down go on where it was.  -ERESTART: it is not parked yet. */
+int must_check domain_resume(struct domain *d);
 
 /* The guest did what cannot go on: log the sentence, shut it down with SHUTDOWN_crash.  */
 void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);

@@ -14,6 +14,7 @@
 
 #include "lib/format.h"
 #include "sys/log.h"
+#include "sys/softirq.h"
 
 #define TOOLSTACK_PAUSES_MAX 255u
 
@@ -114,6 +115,72 @@ static bool begin_shutdown(struct domain *d, uint8_t reason)
     return is_first;
 }
 
+/*
+ * Domains that are shut down, until all their vCPUs have left their CPUs.  Nothing
+ * waits for that: two CPUs that did so in their softirqs could wait for each other.
+ *
+ * Every CPU looks once in SOFTIRQ_SHUTDOWN, which domain_shutdown() raises after
+ * vcpu_pause_nosync() has raised SOFTIRQ_SCHEDULE where a vCPU runs.  A CPU serves
+ * the latter first, and no CPU chooses a vCPU that is paused.  So each CPU that
+ * looks has left the domain, and the last one finds all vCPUs at rest.
+ */
+static struct spinlock parking_lock = SPINLOCK_INIT(LOCK_RANK_LEAF);
+static struct list_node parking = LIST_INIT(parking); /* [parking_lock] */
+
+static bool is_at_rest(const struct domain *d)
+{
+    struct vcpu *v;
+    uint32_t i;
+
+    for_each_vcpu(d, v, i) {
+        if (!sched_is_off_cpu(&v->unit)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One that is at rest now: it is parked, and the caller's to report. */
+static struct domain *take_parked(void)
+{
+    struct domain *d, *found = NULL;
+
+    spin_lock(&parking_lock);
+    list_for_each(d, &parking, parking_link) {
+        if (is_at_rest(d)) {
+            found = d;
+            list_remove(&d->parking_link);
+            WRITE_ONCE(d->is_parked, true);
+            break;
+        }
+    }
+    spin_unlock(&parking_lock);
+    return found;
+}
+
+void domain_shutdown_softirq(void)
+{
+    struct domain *d;
+
+    while ((d = take_parked()) != NULL) {
+        domain_host_ops.raise_dom_exc();
+        domain_put(d);
+    }
+}
+
+static void begin_parking(struct domain *d)
+{
+    unsigned int cpu;
+
+    domain_hold(d);
+    spin_lock(&parking_lock);
+    list_add_tail(&parking, &d->parking_link);
+    spin_unlock(&parking_lock);
+    cpumask_for_each(cpu, &cpus_online) {
+        softirq_raise_on(cpu, SOFTIRQ_SHUTDOWN);
+    }
+}
+
 void domain_shutdown(struct domain *d, uint8_t reason)
 {
     struct vcpu *v;
@@ -123,36 +190,33 @@ void domain_shutdown(struct domain *d, uint8_t reason)
         domain_host_ops.hardware_domain_gone(reason);
     }
     if (!begin_shutdown(d, reason)) {
+        /* Whoever was first may not have paused this vCPU yet: it must not reach the guest. */
+        softirq_raise(SOFTIRQ_SCHEDULE);
         return;
     }
     for_each_vcpu(d, v, i) {
         vcpu_pause_nosync(v);
     }
-    /* Whoever reads that it is shut down finds its memory at rest.  The caller's own vCPU is here.
-     */
-    for_each_vcpu(d, v, i) {
-        if (v != current()) {
-            sched_sleep_sync(&v->unit);
-        }
-    }
-    WRITE_ONCE(d->is_parked, true);
-    domain_host_ops.raise_dom_exc();
+    begin_parking(d);
 }
 
-void domain_resume(struct domain *d)
+int domain_resume(struct domain *d)
 {
     bool was_shut_down;
 
-    domain_pause(d); /* until all have come to rest */
     spin_lock(&d->lock);
     was_shut_down = d->is_shut_down;
+    if (was_shut_down && !READ_ONCE(d->is_parked)) {
+        spin_unlock(&d->lock);
+        return -ERESTART;
+    }
     d->is_shut_down = d->is_parked = false;
     d->shutdown_code = SHUTDOWN_CODE_NONE;
     spin_unlock(&d->lock);
     if (was_shut_down) {
         domain_unpause(d);
     }
-    domain_unpause(d);
+    return 0;
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)

@@ -190,8 +190,7 @@ long domctl_unpause(struct domain *d, struct xen_domctl *op)
 long domctl_resume(struct domain *d, struct xen_domctl *op)
 {
     (void)op;
-    domain_resume(d);
-    return 0;
+    return domain_resume(d);
 }
 
 long domctl_getdomaininfo(struct domain *d, struct xen_domctl *op)

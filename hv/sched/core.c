@@ -370,8 +370,7 @@ void sched_offline(struct sched_unit *u)
 void sched_sleep_sync(struct sched_unit *u)
 {
     sleep_unit(u, false);
-    while (READ_ONCE(u->state) == UNIT_RUNNING || READ_ONCE(u->is_moving) ||
-           __atomic_load_n(&u->on_cpu, __ATOMIC_ACQUIRE)) {
+    while (!sched_is_off_cpu(u) || READ_ONCE(u->is_moving)) {
         cpu_poll_calls();
         cpu_relax();
     }

@@ -126,6 +126,17 @@ void sched_sleep_nosync(struct sched_unit *u);
 /* The same, and wait until it is off its CPU.  No lock may be held; not for the caller's own unit.
  */
 void sched_sleep_sync(struct sched_unit *u);
+/*
+ * Has @u, which is not runnable and was put to sleep, left its CPU?  Then it stays off, until
+ * it is woken.
+ */
+static inline bool sched_is_off_cpu(const struct sched_unit *u)
+{
+    /* In this order: a CPU that leaves @u changes the state first. */
+    return __atomic_load_n(&u->state, __ATOMIC_ACQUIRE) != UNIT_RUNNING &&
+           !__atomic_load_n(&u->on_cpu, __ATOMIC_ACQUIRE);
+}
+
 /* The same as _nosync, for one that goes offline: it gives up a CPU that is its own. */
 void sched_offline(struct sched_unit *u);
 

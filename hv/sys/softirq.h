@@ -14,6 +14,7 @@ enum softirq {
     SOFTIRQ_CALL,     /* run queued calls of other CPUs */
     SOFTIRQ_CONSOLE,  /* serial input arrived, or the log grew */
     SOFTIRQ_DOMAIN,   /* a domain's last reference went */
+    SOFTIRQ_SHUTDOWN, /* a domain is shut down; after SOFTIRQ_SCHEDULE: domain/run.c */
     SOFTIRQ_NMI,      /* an NMI came, from where nothing could be done */
     NR_SOFTIRQS,
 };
